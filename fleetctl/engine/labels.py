@@ -1,0 +1,22 @@
+"""The label keys that mark an object as ours; nothing without them is ever touched."""
+
+from __future__ import annotations
+
+PREFIX = "dev.fleetctl."
+
+FLEET = PREFIX + "fleet"
+"""Name of the fleet; on every container, network, volume and built image."""
+SERVICE = PREFIX + "service"
+"""Name of the service; on containers and built images."""
+REPLICA = PREFIX + "replica"
+"""Number of the replica within its service, counted from 1; on containers."""
+DIGESTS = PREFIX + "digests"
+"""JSON object: key path -> short digest of what the container or network was made from."""
+RUN = PREFIX + "run"
+"""Id of the run of fleetctl that made the object."""
+NETWORK = PREFIX + "network"
+"""Key of the network in fleet.yaml; on networks."""
+VOLUME = PREFIX + "volume"
+"""Key of the volume in fleet.yaml; on volumes."""
+CONTEXT = PREFIX + "context"
+"""Digest of the build's context, Dockerfile and arguments; on built images."""

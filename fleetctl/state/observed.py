@@ -1,0 +1,132 @@
+"""What the engine says there is: the observed state of one fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+ReplicaState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
+Health = Literal["none", "starting", "healthy", "unhealthy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A replica's place in a network, as the engine tells it: address without prefix, None while not running."""
+
+    network_id: str
+    network_name: str
+    ipv4: str | None = None
+    prefix: int | None = None
+    mac: str | None = None
+    ipv6: str | None = None
+    gateway: str | None = None
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A published port as the engine made it; `host_port` is None for a port that is only exposed."""
+
+    container_port: int
+    protocol: str = "tcp"
+    host_ip: str | None = None
+    host_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One container of ours. `endpoints` is keyed by the network's name in the engine. `digests` is what it was made
+    from (key path -> short digest). `restarts`, `started` and `pid` come only with inspection, else None."""
+
+    id: str
+    name: str
+    service: str
+    number: int
+    image: str
+    image_id: str
+    state: ReplicaState
+    health: Health
+    status: str
+    created: datetime
+    command: str = ""
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    ports: tuple[Published, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+    run: str = ""
+    exit_code: int | None = None
+    restarts: int | None = None
+    started: datetime | None = None
+    pid: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedNetwork:
+    """A network of the engine, ours or not. `key` and `fleet` are None for a stranger's; `subnets` are (CIDR, gateway)."""
+
+    id: str
+    name: str
+    driver: str
+    fleet: str | None = None
+    key: str | None = None
+    subnets: tuple[tuple[str, str | None], ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    internal: bool = False
+    enable_ipv6: bool = False
+    attachable: bool = False
+    digests: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+
+    @property
+    def bridge_name(self) -> str | None:
+        """The kernel's name of the bridge: the option if set, else br- and twelve digits of the id (moby)."""
+        if self.driver != "bridge":
+            return None
+        return self.options.get("com.docker.network.bridge.name") or f"br-{self.id[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedVolume:
+    name: str
+    key: str | None = None
+    fleet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedImage:
+    """An image by the reference that was asked for; `context` is the build digest of one we built. `user` is the
+    image's own user, empty where it sets none."""
+
+    reference: str
+    id: str
+    context: str | None = None
+    user: str = ""
+    size: int = 0
+    has_healthcheck: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The observed state of one fleet, plus the names and subnets of all networks (a new one must avoid them).
+    `images` holds, by reference, those that are present."""
+
+    fleet: str
+    replicas: tuple[Replica, ...] = ()
+    networks: tuple[ObservedNetwork, ...] = ()
+    volumes: tuple[ObservedVolume, ...] = ()
+    images: Mapping[str, ObservedImage] = field(default_factory=dict)
+
+    def of_service(self, service_name: str) -> tuple[Replica, ...]:
+        """The service's replicas by number, then name."""
+        return tuple(
+            sorted(
+                (replica for replica in self.replicas if replica.service == service_name),
+                key=lambda replica: (replica.number, replica.name),
+            )
+        )
+
+    def own_networks(self) -> tuple[ObservedNetwork, ...]:
+        """The networks that carry this fleet's label."""
+        return tuple(network for network in self.networks if network.fleet == self.fleet)
