@@ -1,0 +1,223 @@
+"""What can be done to an engine: a closed union of plain data, one engine call each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fleetctl.spec.model import Build, Membership, Network, Service, Subnet, Volume
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A container or network: by id once it exists, before that by the step that makes it. `name` is for people."""
+
+    name: str
+    id: str | None = None
+    made_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateNetwork:
+    fleet: str
+    network: Network
+    subnets: tuple[Subnet, ...]
+    digests: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveNetwork:
+    network: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class CreateVolume:
+    fleet: str
+    volume: Volume
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveVolume:
+    volume_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildImage:
+    """Build and tag; `context_digest` becomes the image's label, so that the next run knows it is up to date."""
+
+    fleet: str
+    service_name: str
+    reference: str
+    build: Build
+    context_digest: str
+    no_cache: bool = False
+    pull: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PullImage:
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveImage:
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateReplica:
+    """Create (not start) a container on its first network. `user` is set only where neither file nor image does;
+    `volumes` maps a key of fleet.yaml to the volume's name in the engine."""
+
+    fleet: str
+    service: Service
+    number: int
+    container_name: str
+    image_id: str
+    digests: Mapping[str, str]
+    network: Ref | None = None
+    membership: Membership = field(default_factory=Membership)
+    user: str | None = None
+    volumes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectNetwork:
+    replica: Ref
+    network: Ref
+    membership: Membership
+
+
+@dataclass(frozen=True, slots=True)
+class DisconnectNetwork:
+    replica: Ref
+    network: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class StartReplica:
+    replica: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class StopReplica:
+    """Send the stop signal, wait at most `grace` seconds, then kill; None leaves the time to the container's own."""
+
+    replica: Ref
+    grace: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestartReplica:
+    replica: Ref
+    grace: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnpauseReplica:
+    replica: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class RenameReplica:
+    replica: Ref
+    container_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveReplica:
+    """Remove a container and its anonymous volumes, running or not; one that is gone already is fine."""
+
+    replica: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitReplica:
+    """No engine call of its own: wait until the replica is ready, or has completed when `completed` is asked for.
+    `monitor` is how many seconds it has to stay ready."""
+
+    replica: Ref
+    service: Service
+    completed: bool = False
+    monitor: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """No engine call: the pause between two batches of an update, in seconds."""
+
+    seconds: float
+
+
+Action = (
+    CreateNetwork
+    | RemoveNetwork
+    | CreateVolume
+    | RemoveVolume
+    | BuildImage
+    | PullImage
+    | RemoveImage
+    | CreateReplica
+    | ConnectNetwork
+    | DisconnectNetwork
+    | StartReplica
+    | StopReplica
+    | RestartReplica
+    | UnpauseReplica
+    | RenameReplica
+    | RemoveReplica
+    | AwaitReplica
+    | Delay
+)
+
+
+VERBS: Mapping[type, str] = {
+    CreateNetwork: "create network",
+    RemoveNetwork: "remove network",
+    CreateVolume: "create volume",
+    RemoveVolume: "remove volume",
+    BuildImage: "build image",
+    PullImage: "pull image",
+    RemoveImage: "remove image",
+    CreateReplica: "create",
+    ConnectNetwork: "connect",
+    DisconnectNetwork: "disconnect",
+    StartReplica: "start",
+    StopReplica: "stop",
+    RestartReplica: "restart",
+    UnpauseReplica: "unpause",
+    RenameReplica: "rename",
+    RemoveReplica: "remove",
+    AwaitReplica: "await",
+    Delay: "wait",
+}
+
+
+def verb(action: Action) -> str:
+    """The action's name for people and for `plan --format json`, stable."""
+    return VERBS[type(action)]
+
+
+def target(action: Action) -> str:
+    """What the action is done to, in the names people know."""
+    match action:
+        case CreateNetwork():
+            return action.network.engine_name
+        case RemoveNetwork():
+            return action.network.name
+        case CreateVolume():
+            return action.volume.engine_name
+        case RemoveVolume():
+            return action.volume_name
+        case BuildImage() | PullImage() | RemoveImage():
+            return action.reference
+        case CreateReplica():
+            return action.container_name
+        case ConnectNetwork() | DisconnectNetwork():
+            return f"{action.replica.name} {action.network.name}"
+        case RenameReplica():
+            return f"{action.replica.name} {action.container_name}"
+        case Delay():
+            return f"{action.seconds:g}s"
+        case _:
+            return action.replica.name

@@ -1,0 +1,156 @@
+"""The steps that bring one new replica to life, and what they need to know of its service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fleetctl.plan.actions import (
+    AwaitReplica,
+    ConnectNetwork,
+    CreateReplica,
+    Ref,
+    RemoveReplica,
+    StartReplica,
+)
+from fleetctl.plan.order import is_one_shot
+from fleetctl.plan.steps import Draft
+from fleetctl.spec.digest import replica_digests
+from fleetctl.spec.model import Fleet, Membership, Service
+from fleetctl.state.observed import ObservedImage, Replica
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asks for beyond fleet.yaml. `services` empty means all; `grace` overrides every
+    stop_grace_period, in seconds."""
+
+    services: tuple[str, ...] = ()
+    dependencies: bool = True
+    force_recreate: bool = False
+    no_recreate: bool = False
+    remove_orphans: bool = False
+    grace: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceWork:
+    """One service with all that its steps need."""
+
+    fleet: Fleet
+    service: Service
+    image: ObservedImage
+    network_refs: Mapping[str, Ref]
+    wishes: Wishes
+    after: tuple[str, ...]
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """What a replica of the service would be made from today."""
+        names = {key: self.network_refs[key].name for key in self.service.networks}
+        return replica_digests(self.service, image_id=self.image.id, networks=names)
+
+    def container_name(self, number: int) -> str:
+        return f"{self.fleet.name}-{self.service.name}-{number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """A replica to be replaced, why, and the steps that have to be through first."""
+
+    replica: Replica
+    because: str
+    after: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Reached:
+    """What the steps of one service come to: those that start its replicas, those that wait for them, and the
+    outdated replicas that are still to be replaced."""
+
+    started: list[str] = field(default_factory=list)
+    ready: list[str] = field(default_factory=list)
+    outdated: list[Outdated] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """The ids of the steps that create, start and await one new replica."""
+
+    create: str
+    start: str
+    ready: str
+    replica: Ref
+
+
+def plan_launch(
+    draft: Draft,
+    work: ServiceWork,
+    number: int,
+    because: str,
+    *,
+    after: tuple[str, ...] = (),
+    behind: tuple[str, ...] = (),
+    container_name: str | None = None,
+    monitor: float = 0.0,
+) -> Launch:
+    """Add the steps that create, connect, start and await one replica."""
+    service = work.service
+    first, *others = service.networks or (None,)
+    create = draft.add(
+        CreateReplica(
+            fleet=work.fleet.name,
+            service=service,
+            number=number,
+            container_name=container_name or work.container_name(number),
+            image_id=work.image.id,
+            digests=work.digests,
+            network=work.network_refs[first] if first else None,
+            membership=service.networks[first] if first else Membership(),
+            user=service.user or (None if work.image.user else service.default_user),
+            volumes={key: volume.engine_name for key, volume in work.fleet.volumes.items()},
+        ),
+        because,
+        after=work.after + after,
+        behind=behind,
+    )
+    made = Ref(container_name or work.container_name(number), made_by=create)
+    before_start = create
+    for key in others:
+        assert key is not None
+        before_start = draft.add(
+            ConnectNetwork(made, work.network_refs[key], service.networks[key]),
+            f"services.{service.name}.networks names {key}",
+            after=(before_start,),
+        )
+    start = draft.add(StartReplica(made), because, after=(before_start,))
+    draft.add(RemoveReplica(made), "it could not be started", behind=(start,), only_if_failed=start)
+    ready = add_await(draft, work, made, because, after=(start,), monitor=monitor)
+    return Launch(create, start, ready, made)
+
+
+def add_await(
+    draft: Draft,
+    work: ServiceWork,
+    replica: Ref,
+    because: str,
+    *,
+    after: tuple[str, ...] = (),
+    monitor: float = 0.0,
+) -> str:
+    """Add the step that waits until the replica is ready, or has completed when the service is meant to."""
+    completed = is_one_shot(work.fleet, work.service)
+    return draft.add(
+        AwaitReplica(replica, work.service, completed=completed, monitor=monitor), because, after=after
+    )
+
+
+def awaits_health(service: Service) -> bool:
+    """Whether the file itself declares a health check: then ready means that the engine calls it healthy. An image's
+    own check, often seconds apart, only has to not fail where HTTP tells readiness at once."""
+    check = service.healthcheck
+    return check is not None and check.test is not None and not check.disable
+
+
+def ref(replica: Replica) -> Ref:
+    return Ref(replica.name, id=replica.id)

@@ -1,0 +1,44 @@
+"""The order in which services depend on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from graphlib import TopologicalSorter
+
+from fleetctl.errors import ConfigError
+from fleetctl.spec.model import Fleet, Service
+
+
+def select_services(
+    fleet: Fleet, names: Collection[str] = (), *, dependencies: bool = True
+) -> list[Service]:
+    """The named services (all when none is named) and what they depend on, dependencies first, else in file order.
+    Raises ConfigError for a name that is not in the fleet."""
+    for name in names:
+        if name not in fleet.services:
+            known = ", ".join(fleet.services) or "none"
+            raise ConfigError(f"no service named {name} in fleet {fleet.name}", hint=f"its services: {known}")
+    chosen = set(names or fleet.services)
+    if dependencies:
+        queue = list(chosen)
+        while queue:
+            for needed in fleet.services[queue.pop()].depends_on:
+                if needed in fleet.services and needed not in chosen:
+                    chosen.add(needed)
+                    queue.append(needed)
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for name, service in fleet.services.items():
+        sorter.add(name, *(needed for needed in service.depends_on if needed in fleet.services))
+    return [fleet.services[name] for name in sorter.static_order() if name in chosen]
+
+
+def is_one_shot(fleet: Fleet, service: Service) -> bool:
+    """Whether the service is meant to end: somebody waits for its completion, or the file itself says that it is not
+    restarted and nothing asks it over HTTP."""
+    waited_for = any(
+        other.depends_on[service.name].condition == "service_completed_successfully"
+        for other in fleet.services.values()
+        if service.name in other.depends_on
+    )
+    said = service.origins.get("restart", "default") not in ("default", f"baseline {service.baseline}")
+    return waited_for or (said and service.restart.name == "no" and service.http is None)

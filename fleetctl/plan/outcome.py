@@ -1,0 +1,57 @@
+"""What became of a plan: events while it runs, and a report at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from fleetctl.errors import FleetError
+from fleetctl.plan.steps import Plan, Step
+
+Status = Literal["done", "failed", "skipped", "not needed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened to a step; `detail` is one line of progress and may hold text of the engine's."""
+
+    step: Step
+    kind: Literal["started", "progress", "done", "failed", "skipped"]
+    detail: str = ""
+    plan: Plan | None = None
+
+
+Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """How a step ended. `made` is the id of what it made; `error` is set when it failed; `skipped_for` names the step
+    that failed before it."""
+
+    step: Step
+    status: Status
+    made: str = ""
+    error: FleetError | None = None
+    skipped_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """All results in the order in which the steps ended; `interrupted` when a signal stopped the run."""
+
+    results: tuple[StepResult, ...] = ()
+    interrupted: bool = False
+
+    @property
+    def failures(self) -> tuple[StepResult, ...]:
+        return tuple(result for result in self.results if result.status == "failed")
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was really done."""
+        return any(result.status == "done" for result in self.results)
+
+    def __add__(self, other: RunReport) -> RunReport:
+        return RunReport(self.results + other.results, self.interrupted or other.interrupted)

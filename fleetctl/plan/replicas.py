@@ -1,0 +1,247 @@
+"""Decides, on one Docker host, what has to be done to get from the observed to the desired replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fleetctl.plan.actions import (
+    ConnectNetwork,
+    DisconnectNetwork,
+    Ref,
+    RemoveReplica,
+    RenameReplica,
+    StartReplica,
+    UnpauseReplica,
+)
+from fleetctl.plan.launch import (
+    Outdated,
+    Reached,
+    ServiceWork,
+    Wishes,
+    add_await,
+    awaits_health,
+    plan_launch,
+    ref,
+)
+from fleetctl.plan.networks import plan_networks, plan_volumes
+from fleetctl.plan.order import is_one_shot, select_services
+from fleetctl.plan.reasons import changed_keys, describe_changes
+from fleetctl.plan.rollout import plan_replacements
+from fleetctl.plan.steps import Draft, Plan
+from fleetctl.plan.teardown import plan_removal
+from fleetctl.spec.model import Fleet, Service
+from fleetctl.state.observed import Observed, ObservedImage, Replica
+
+
+def plan_replicas(fleet: Fleet, observed: Observed, wishes: Wishes | None = None) -> Plan:
+    """Everything between the images, which must be present, and a converged fleet. Pure. Raises FleetError where a
+    stranger's object is in the way and ResourceExhausted where addresses cannot suffice."""
+    wishes = wishes or Wishes()
+    draft = Draft()
+    services = select_services(fleet, wishes.services, dependencies=wishes.dependencies)
+    networks = plan_networks(draft, fleet, observed, services)
+    volumes = plan_volumes(draft, fleet, observed, services)
+    reached: dict[str, Reached] = {}
+    for service in services:
+        work = ServiceWork(
+            fleet=fleet,
+            service=service,
+            image=observed.images.get(service.image) or ObservedImage(service.image, id="unknown"),
+            network_refs=networks.refs,
+            wishes=wishes,
+            after=tuple(
+                dict.fromkeys(
+                    [
+                        *(step for key in service.networks for step in networks.after[key]),
+                        *(
+                            step
+                            for mount in service.mounts
+                            if mount.kind == "volume" and mount.source is not None
+                            for step in volumes[mount.source]
+                        ),
+                        *dependency_steps(service, reached),
+                    ]
+                )
+            ),
+        )
+        reached[service.name] = plan_service(draft, work, observed, networks.removed)
+        plan_replacements(draft, work, reached[service.name])
+    plan_orphans(draft, fleet, observed, wishes)
+    return draft.plan()
+
+
+def dependency_steps(service: Service, reached: Mapping[str, Reached]) -> list[str]:
+    """The steps of other services that have to succeed before one of this service may start."""
+    steps: list[str] = []
+    for name, dependency in service.depends_on.items():
+        if name in reached:
+            started = dependency.condition == "service_started"
+            steps += reached[name].started if started else reached[name].ready
+    return steps
+
+
+def plan_service(
+    draft: Draft, work: ServiceWork, observed: Observed, removed: Mapping[str, str]
+) -> Reached:
+    """Add the steps that repair, create and remove the service's replicas; outdated ones are left to the rollout."""
+    reached = Reached()
+    wanted = work.service.replicas
+    present: dict[int, list[Replica]] = {}
+    freed: dict[int, tuple[str, ...]] = {}
+    for replica in observed.of_service(work.service.name):
+        number = replica.number
+        if replica.id in removed:
+            freed[number] = (*freed.get(number, ()), removed[replica.id])
+        elif replica.state in ("dead", "removing"):
+            freed[number] = (
+                *freed.get(number, ()),
+                draft.add(RemoveReplica(ref(replica)), f"it is {replica.state}"),
+            )
+        else:
+            present.setdefault(number, []).append(replica)
+
+    kept: list[Replica] = []
+    for number, rivals in present.items():
+        best, *rest = sorted(rivals, key=lambda replica: preference(replica, work.digests))
+        kept.append(best)
+        freed[number] = (*freed.get(number, ()), *resolve_rivals(draft, work, best, rest))
+    # Scaling down takes outdated replicas first, then the highest number.
+    kept.sort(key=lambda replica: (is_outdated(replica, work), replica.number))
+    for replica in kept[wanted:]:
+        plan_removal(draft, replica, f"{wanted} {plural(wanted)} wanted", grace=work.wishes.grace)
+    kept = sorted(kept[:wanted], key=lambda replica: replica.number)
+    for replica in kept:
+        plan_kept(draft, work, replica, reached, after=freed.get(replica.number, ()))
+    numbers = {replica.number for replica in kept}
+    free = (number for number in range(1, wanted + len(numbers) + 1) if number not in numbers)
+    for number in [next(free) for _ in range(wanted - len(kept))]:
+        because = f"replica {number} of {wanted} is missing"
+        launch = plan_launch(draft, work, number, because, after=freed.get(number, ()))
+        reached.started.append(launch.start)
+        reached.ready.append(launch.ready)
+    return reached
+
+
+def plural(count: int) -> str:
+    return "replica is" if count == 1 else "replicas are"
+
+
+def preference(replica: Replica, digests: Mapping[str, str]) -> tuple[bool, bool, bool, str]:
+    """Sort key among containers of one number: up to date, running, healthy, then by name (".next" is newer)."""
+    return (
+        replica.digests != digests,
+        replica.state != "running",
+        replica.health == "unhealthy",
+        replica.name,
+    )
+
+
+def is_outdated(replica: Replica, work: ServiceWork) -> bool:
+    return bool(changed_keys(replica.digests, work.digests))
+
+
+def resolve_rivals(
+    draft: Draft, work: ServiceWork, best: Replica, rest: list[Replica]
+) -> tuple[str, ...]:
+    """Two containers of one number are what an interrupted update leaves: the better one stays and gets the name.
+    Returns the steps after which the name is free or right."""
+    name = work.container_name(best.number)
+    after: tuple[str, ...] = ()
+    if rest and best.state == "running" and best.name != name:
+        because = "an earlier update stopped before it was ready"
+        after = (add_await(draft, work, ref(best), because),)
+    for replica in rest:
+        because = f"an earlier update left it beside {best.name}"
+        after = (plan_removal(draft, replica, because, grace=work.wishes.grace, after=after),)
+    if best.name != name and not is_outdated(best, work):
+        because = "an earlier update left it under another name"
+        after = (draft.add(RenameReplica(ref(best), name), because, after=after),)
+    return after
+
+
+def plan_kept(
+    draft: Draft, work: ServiceWork, replica: Replica, reached: Reached, *, after: tuple[str, ...]
+) -> None:
+    """Leave a good replica alone, mend what can be mended in place, hand the rest to the rollout."""
+    reason = replacement_reason(work, replica)
+    if reason:
+        reached.outdated.append(Outdated(replica, reason, after))
+        return
+    if is_one_shot(work.fleet, work.service) and replica.state == "exited" and replica.exit_code == 0:
+        return
+    repairs = plan_memberships(draft, work, replica)
+    before = (*after, *repairs)
+    match replica.state:
+        case "created" | "exited":
+            because = (
+                "it was created and never started"
+                if replica.state == "created"
+                else f"it has exited with code {replica.exit_code}"
+            )
+            start = draft.add(StartReplica(ref(replica)), because, after=(*work.after, *before))
+            reached.started.append(start)
+            before = (start,)
+        case "paused":
+            because = "it is paused"
+            before = (draft.add(UnpauseReplica(ref(replica)), because, after=before),)
+        case "restarting":
+            because = "it is restarting"
+        case _ if repairs:
+            because = "its networks were mended"
+        case _ if replica.health == "starting" and awaits_health(work.service):
+            because = "its health is not known yet"
+        case _:
+            return
+    reached.ready.append(add_await(draft, work, ref(replica), because, after=before))
+
+
+def replacement_reason(work: ServiceWork, replica: Replica) -> str | None:
+    """Why the replica has to be replaced by a new one, None when it can stay."""
+    changed = changed_keys(replica.digests, work.digests)
+    if changed and not work.wishes.no_recreate:
+        return describe_changes(f"services.{work.service.name}", changed)
+    if work.wishes.force_recreate:
+        return "--force-recreate was asked for"
+    if replica.state == "running" and replica.health == "unhealthy":
+        return "it is unhealthy"
+    return None
+
+
+def plan_memberships(draft: Draft, work: ServiceWork, replica: Replica) -> list[str]:
+    """Plug a replica into the networks it should be in and out of those it should not; returns the steps."""
+    steps: list[str] = []
+    wanted = {work.network_refs[key].name: key for key in work.service.networks}
+    for name, key in wanted.items():
+        if name not in replica.endpoints:
+            steps.append(
+                draft.add(
+                    ConnectNetwork(ref(replica), work.network_refs[key], work.service.networks[key]),
+                    f"it is not connected to {name}",
+                    after=work.after,
+                )
+            )
+    for name, endpoint in replica.endpoints.items():
+        if name not in wanted and wanted:
+            steps.append(
+                draft.add(
+                    DisconnectNetwork(ref(replica), Ref(name, id=endpoint.network_id or None)),
+                    f"services.{work.service.name}.networks does not name {name}",
+                    after=tuple(steps),
+                )
+            )
+    return steps
+
+
+def plan_orphans(draft: Draft, fleet: Fleet, observed: Observed, wishes: Wishes) -> None:
+    """Containers of ours whose service is gone from the file: removed by flag only, told otherwise."""
+    known = {*fleet.services, *fleet.inactive}
+    orphans = [replica for replica in observed.replicas if replica.service not in known]
+    if orphans and not wishes.remove_orphans:
+        names = ", ".join(replica.name for replica in orphans)
+        draft.notices.append(
+            f"{names}: no such service in the file any more; --remove-orphans removes {'it' if len(orphans) == 1 else 'them'}"
+        )
+        return
+    for replica in orphans:
+        because = f"service {replica.service} is not in the file"
+        plan_removal(draft, replica, because, grace=wishes.grace)
