@@ -1,8 +1,8 @@
 # The common jobs. `make` lists them. FLAGS goes to the command behind a target: make up FLAGS="--scale web=5".
+# PYTHON names the interpreter that .venv is made with, where the first one on PATH is not to be it.
 
 MAKEFLAGS += --no-print-directory
-PYTHON := .venv/bin/python
-FLEETCTL := .venv/bin/fleetctl
+BIN := .venv/bin
 TEST_WORKERS ?= 2
 FLAGS ?=
 
@@ -11,27 +11,27 @@ FLAGS ?=
 
 ##@ The fleet
 up: env engine base wheels ## From a bare machine to running replicas; installs what is missing
-	@$(FLEETCTL) up $(FLAGS)
+	@$(BIN)/fleetctl up $(FLAGS)
 down: env ## Remove the fleet's containers and network
-	@$(FLEETCTL) down $(FLAGS)
+	@$(BIN)/fleetctl down $(FLAGS)
 ps: env ## List the replicas
-	@$(FLEETCTL) ps $(FLAGS)
+	@$(BIN)/fleetctl ps $(FLAGS)
 inspect: env ## Show each replica's veth pair, bridge and addresses
-	@$(FLEETCTL) inspect-network $(FLAGS)
+	@$(BIN)/fleetctl inspect-network $(FLAGS)
 serve: env ## Run the UUID server here in the foreground, without Docker (Ctrl-C ends it)
-	@cd images/uuid && exec ../../$(PYTHON) -m uuid_server $(FLAGS)
+	@cd images/uuid && exec ../../$(BIN)/python -m uuid_server $(FLAGS)
 
 ##@ Quality
 check: env ## Lint, types, import law, unit and case tests; needs no engine
-	@.venv/bin/ruff check
-	@.venv/bin/ruff format --check
-	@.venv/bin/mypy
-	@.venv/bin/lint-imports
-	@$(PYTHON) -m pytest tests/unit tests/cases $(FLAGS)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest tests/unit tests/cases $(FLAGS)
 test: check engine base wheels ## Everything in check, then contract and end-to-end tests against the real engine
-	@$(PYTHON) -m pytest -n $(TEST_WORKERS) tests/contract tests/e2e $(FLAGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) tests/contract tests/e2e $(FLAGS)
 bench: env engine base wheels ## Measure speed, beside the peers that are installed
-	@for bench in bench/*.py; do $(PYTHON) "$$bench" $(FLAGS) || exit; done
+	@for bench in bench/*.py; do $(BIN)/python "$$bench" $(FLAGS) || exit; done
 
 ##@ The pieces, each quick when there is nothing to do
 env: ## .venv with the locked dependencies
@@ -41,9 +41,9 @@ engine: ## A Docker engine that answers: found, or installed and started
 base: engine ## The base of the Python images: pulled, or built from Debian packages
 	@images/base/build
 wheels: env ## The hash-locked wheels that go into the UUID server's image
-	@PYTHON=$(PYTHON) images/uuid/fetch-wheels
+	@PYTHON=$(BIN)/python images/uuid/fetch-wheels
 clean: ## Take the fleet down and remove .venv, wheels and caches; engine, images and .env stay
-	@if [ -x $(FLEETCTL) ] && timeout 10 docker version >/dev/null 2>&1; then $(FLEETCTL) down; fi
+	@if [ -x $(BIN)/fleetctl ] && timeout 10 docker version >/dev/null 2>&1; then $(BIN)/fleetctl down; fi
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist images/uuid/wheels
 	find fleetctl tests images bench -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "Kept: the Docker engine, the images in it, .env, and the packages that were installed." >&2
