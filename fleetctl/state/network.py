@@ -28,9 +28,21 @@ class Interface:
 
 
 @dataclass(frozen=True, slots=True)
+class Namespace:
+    """What the kernel says about one network namespace. `nsid` is the number by which the host's namespace knows it,
+    None for the host's own. What could not be read is None, with the reason in `unknown` under the field's name."""
+
+    interfaces: tuple[Interface, ...] | None = None
+    nsid: int | None = None
+    local_ipv4: frozenset[str] = frozenset()
+    """Its own IPv4 addresses where `interfaces` could not be read: an unprivileged user gets no more."""
+    unknown: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Attachment:
     """One replica's way into one network: container interface, veth pair, bridge port. What is None has its reason
-    in `unknown`, keyed by field name."""
+    in `unknown`, under the field's name (`port` for `port_state`)."""
 
     replica: str
     service: str
@@ -43,6 +55,7 @@ class Attachment:
     aliases: tuple[str, ...] = ()
     gateway: str | None = None
     engine_ipv4: str | None = None
+    """Address with prefix that the engine assigned; the kernel's are in `interface`."""
     engine_mac: str | None = None
     unknown: Mapping[str, str] = field(default_factory=dict)
 
@@ -62,5 +75,8 @@ class WiredNetwork:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
+    """The wiring of one fleet. `unattached` are its replicas that are in none of `networks`."""
+
     fleet: str
     networks: tuple[WiredNetwork, ...] = ()
+    unattached: tuple[Attachment, ...] = ()
