@@ -71,17 +71,14 @@ def _static_busybox() -> bytes:
     here = shutil.which("busybox")
     if here:
         content = Path(here).read_bytes()
-        if (
-            b"/ld-" not in content[:4096]
-        ):  # the interpreter's path stands in the ELF header of a dynamic program
+        if b"/ld-" not in content[:4096]:  # the interpreter's path stands in the ELF header of a dynamic program
             return content
     with tempfile.TemporaryDirectory() as folder:
-        for command in ("apt-get download busybox-static", "dpkg-deb -x busybox-static_*.deb ."):
-            done = subprocess.run(
-                command, shell=True, cwd=folder, capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                raise RuntimeError(
-                    f"the tests need a static busybox (apt-get install busybox-static); {command}: {done.stderr.strip()}"
-                )
+        download = ["apt-get", "download", "busybox-static"]
+        done = subprocess.run(download, cwd=folder, capture_output=True, text=True, check=False)
+        packages = [str(path) for path in Path(folder).glob("*.deb")]
+        if not packages:
+            reason = done.stderr.strip()
+            raise RuntimeError(f"the tests need a static busybox (apt-get install busybox-static): {reason}")
+        subprocess.run(["dpkg-deb", "-x", packages[0], folder], check=True)
         return Path(folder, "bin/busybox").read_bytes()

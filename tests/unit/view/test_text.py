@@ -31,9 +31,7 @@ def test_a_character_that_steers_the_terminal_is_shown_as_an_escape(hostile: str
     assert safe(hostile) == shown
 
 
-@pytest.mark.parametrize(
-    "text", ["", "web-1", "Grüße, 世界", "naïve 🚀", "日本\u3000語", "a\u00a0b", "[red]x[/]"]
-)
+@pytest.mark.parametrize("text", ["", "web-1", "Grüße, 世界", "naïve 🚀", "日本\u3000語", "a\u00a0b", "[red]x[/]"])
 def test_ordinary_text_of_any_language_stays_as_it_is(text: str) -> None:
     assert safe(text) == text
 
@@ -66,8 +64,6 @@ def test_safe_text_can_always_be_encoded() -> None:
         ("\x1b[2Jboo", 40, r"\x1b[2Jboo"),
     ],
 )
-def test_the_first_line_with_content_is_cut_to_the_columns_there_are(
-    text: str, width: int, line: str
-) -> None:
+def test_the_first_line_with_content_is_cut_to_the_columns_there_are(text: str, width: int, line: str) -> None:
     assert first_line(text, width) == line
     assert cell_len(first_line(text, width)) <= width
