@@ -24,8 +24,8 @@ mount --bind "$1/data" /var/lib/docker
 mount --bind "$1/log" /var/log
 ip link set lo up
 mkdir -p /run/docker/containerd
-echo $$ >/run/docker.pid
-echo $$ >/run/docker/containerd/containerd.pid
+printf %s $$ >/run/docker.pid
+printf %s $$ >/run/docker/containerd/containerd.pid
 
 gone() { while [ -e "/proc/$1/exe" ]; do :; done; }
 
