@@ -36,9 +36,7 @@ class ConfigError(FleetError):
 
     exit_code = 2
 
-    def __init__(
-        self, message: str, *, hint: str | None = None, problems: Sequence[Problem] = ()
-    ) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, problems: Sequence[Problem] = ()) -> None:
         super().__init__(message, hint=hint)
         self.problems = tuple(problems)
 
@@ -79,3 +77,7 @@ class Interrupted(FleetError):
     def __init__(self, message: str, *, signal_number: int, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.exit_code = 128 + signal_number
+
+
+class SubnetTaken(ResourceExhausted):
+    """Another network took the subnet between the look and the act; looking again may help."""

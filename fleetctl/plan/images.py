@@ -37,9 +37,7 @@ def plan_images(
                 because = f"image {service.image} is missing"
             elif found.context != contexts[service.name]:
                 because = (
-                    "its build context changed"
-                    if found.context
-                    else f"image {service.image} was not built by fleetctl"
+                    "its build context changed" if found.context else f"image {service.image} was not built by fleetctl"
                 )
             if because:
                 draft.add(
@@ -54,10 +52,7 @@ def plan_images(
                     ),
                     because,
                 )
-        elif any(
-            isinstance(step.action, PullImage) and step.action.reference == service.image
-            for step in draft.steps
-        ):
+        elif any(isinstance(step.action, PullImage) and step.action.reference == service.image for step in draft.steps):
             continue
         elif policy == "always":
             draft.add(PullImage(service.image), "pull_policy is always")

@@ -140,9 +140,7 @@ def add_await(
 ) -> str:
     """Add the step that waits until the replica is ready, or has completed when the service is meant to."""
     completed = is_one_shot(work.fleet, work.service)
-    return draft.add(
-        AwaitReplica(replica, work.service, completed=completed, monitor=monitor), because, after=after
-    )
+    return draft.add(AwaitReplica(replica, work.service, completed=completed, monitor=monitor), because, after=after)
 
 
 def awaits_health(service: Service) -> bool:

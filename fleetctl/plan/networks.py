@@ -37,9 +37,7 @@ class NetworkRefs:
     """Container id -> step that removes it."""
 
 
-def plan_networks(
-    draft: Draft, fleet: Fleet, observed: Observed, services: Iterable[Service]
-) -> NetworkRefs:
+def plan_networks(draft: Draft, fleet: Fleet, observed: Observed, services: Iterable[Service]) -> NetworkRefs:
     """Add the steps for every network that `services` use. Raises ResourceExhausted when addresses cannot suffice."""
     refs: dict[str, Ref] = {}
     after: dict[str, tuple[str, ...]] = {}
@@ -125,9 +123,7 @@ def find_own(draft: Draft, network: Network, observed: Observed) -> ObservedNetw
     )
     for extra in found[1:]:
         if not attached(observed, extra):
-            draft.add(
-                RemoveNetwork(Ref(extra.name, id=extra.id)), f"it doubles {found[0].name}; nobody uses it"
-            )
+            draft.add(RemoveNetwork(Ref(extra.name, id=extra.id)), f"it doubles {found[0].name}; nobody uses it")
     return found[0] if found else None
 
 

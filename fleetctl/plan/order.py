@@ -9,9 +9,7 @@ from fleetctl.errors import ConfigError
 from fleetctl.spec.model import Fleet, Service
 
 
-def select_services(
-    fleet: Fleet, names: Collection[str] = (), *, dependencies: bool = True
-) -> list[Service]:
+def select_services(fleet: Fleet, names: Collection[str] = (), *, dependencies: bool = True) -> list[Service]:
     """The named services (all when none is named) and what they depend on, dependencies first, else in file order.
     Raises ConfigError for a name that is not in the fleet."""
     for name in names:

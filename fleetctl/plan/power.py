@@ -19,7 +19,9 @@ def plan_stop(observed: Observed, services: Sequence[Service], *, grace: float |
     for service in reversed(services):
         steps = tuple(
             draft.add(
-                StopReplica(Ref(replica.name, id=replica.id), grace=grace), "stop was asked for", behind=before
+                StopReplica(Ref(replica.name, id=replica.id), grace=grace),
+                "stop was asked for",
+                behind=before,
             )
             for replica in observed.of_service(service.name)
             if replica.state not in AT_REST
@@ -53,9 +55,7 @@ def plan_start(fleet: Fleet, observed: Observed, services: Sequence[Service]) ->
     return draft.plan()
 
 
-def plan_restart(
-    fleet: Fleet, observed: Observed, services: Sequence[Service], *, grace: float | None = None
-) -> Plan:
+def plan_restart(fleet: Fleet, observed: Observed, services: Sequence[Service], *, grace: float | None = None) -> Plan:
     """Restart replicas one after the other within a service, the next when the one before is ready again."""
     draft = Draft()
     before: tuple[str, ...] = ()

@@ -9,11 +9,7 @@ SHOWN_KEYS = 3
 
 def changed_keys(observed: Mapping[str, str], desired: Mapping[str, str]) -> tuple[str, ...]:
     """The key paths whose digests differ, sorted; a key on one side only counts."""
-    return tuple(
-        sorted(
-            key for key in observed.keys() | desired.keys() if observed.get(key) != desired.get(key)
-        )
-    )
+    return tuple(sorted(key for key in observed.keys() | desired.keys() if observed.get(key) != desired.get(key)))
 
 
 def describe_changes(prefix: str, keys: Sequence[str]) -> str:

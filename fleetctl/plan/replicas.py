@@ -80,9 +80,7 @@ def dependency_steps(service: Service, reached: Mapping[str, Reached]) -> list[s
     return steps
 
 
-def plan_service(
-    draft: Draft, work: ServiceWork, observed: Observed, removed: Mapping[str, str]
-) -> Reached:
+def plan_service(draft: Draft, work: ServiceWork, observed: Observed, removed: Mapping[str, str]) -> Reached:
     """Add the steps that repair, create and remove the service's replicas; outdated ones are left to the rollout."""
     reached = Reached()
     wanted = work.service.replicas
@@ -140,9 +138,7 @@ def is_outdated(replica: Replica, work: ServiceWork) -> bool:
     return bool(changed_keys(replica.digests, work.digests))
 
 
-def resolve_rivals(
-    draft: Draft, work: ServiceWork, best: Replica, rest: list[Replica]
-) -> tuple[str, ...]:
+def resolve_rivals(draft: Draft, work: ServiceWork, best: Replica, rest: list[Replica]) -> tuple[str, ...]:
     """Two containers of one number are what an interrupted update leaves: the better one stays and gets the name.
     Returns the steps after which the name is free or right."""
     name = work.container_name(best.number)
@@ -159,9 +155,7 @@ def resolve_rivals(
     return after
 
 
-def plan_kept(
-    draft: Draft, work: ServiceWork, replica: Replica, reached: Reached, *, after: tuple[str, ...]
-) -> None:
+def plan_kept(draft: Draft, work: ServiceWork, replica: Replica, reached: Reached, *, after: tuple[str, ...]) -> None:
     """Leave a good replica alone, mend what can be mended in place, hand the rest to the rollout."""
     reason = replacement_reason(work, replica)
     if reason:

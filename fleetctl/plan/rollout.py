@@ -27,8 +27,7 @@ def plan_replacements(draft: Draft, work: ServiceWork, reached: Reached) -> None
             because = f"services.{work.service.name}.deploy.update_config.delay"
             after, behind = (draft.add(Delay(policy.delay), because, after=after, behind=behind),), ()
         before = tuple(
-            replace_one(draft, work, old, reached, after=after, behind=behind)
-            for old in outdated[start : start + size]
+            replace_one(draft, work, old, reached, after=after, behind=behind) for old in outdated[start : start + size]
         )
 
 
@@ -83,8 +82,7 @@ def must_stop_first(work: ServiceWork) -> bool:
     service = work.service
     most = service.replicas + surge(service)
     few_ports = any(
-        port.published is not None and port.published[1] - port.published[0] + 1 < most
-        for port in service.ports
+        port.published is not None and port.published[1] - port.published[0] + 1 < most for port in service.ports
     )
     fixed_address = any(membership.ipv4_address for membership in service.networks.values())
     few_addresses = any(

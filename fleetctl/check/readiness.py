@@ -1,0 +1,171 @@
+"""Waits until replicas are ready: running, not unhealthy, and answering HTTP where the service speaks it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from fleetctl.check.http import fetch
+from fleetctl.check.replicas import address_of
+from fleetctl.errors import FleetError
+from fleetctl.plan.actions import AwaitReplica
+from fleetctl.plan.launch import awaits_health
+from fleetctl.spec.model import Service
+from fleetctl.state.observed import Replica
+from fleetctl.state.probes import Reply
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks at the engine, shared by all replicas that are waited for."""
+ASK_EVERY = 0.05
+"""Seconds between two HTTP requests to one replica, growing to ASK_SELDOM."""
+ASK_SELDOM = 0.25
+ASK_TIMEOUT = 5.0
+MOST_RESTARTS = 3
+"""A replica that the engine has restarted this often while it is waited for is given up."""
+LOG_LINES = 10
+
+
+class Source(Protocol):
+    """What readiness needs of an engine."""
+
+    local: bool
+
+    def observe_replicas(self, fleet_name: str) -> tuple[Replica, ...]: ...
+    def inspect_replica(self, replica: Replica) -> Replica | None: ...
+    def last_lines(self, container_id: str, count: int) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    at: float
+    replicas: dict[str, Replica]
+
+
+class Readiness:
+    """Waits for replicas of one fleet, many at a time from many threads; looks at the engine once for all of them.
+    `timeout` is how long one replica may take, in seconds; `stop` ends every wait early."""
+
+    def __init__(self, source: Source, fleet_name: str, *, timeout: float, stop: threading.Event) -> None:
+        self.source = source
+        self.fleet_name = fleet_name
+        self.timeout = timeout
+        self.stop = stop
+        self._lock = threading.Lock()
+        self._look = Look(float("-inf"), {})
+
+    def wait(self, action: AwaitReplica, progress: Callable[[str], None]) -> None:
+        """Return when the replica is ready, or has completed where that is asked for, and has stayed so for `monitor`
+        seconds. Raises FleetError with the replica's last log lines when it cannot or does not become ready."""
+        began = time.monotonic()
+        deadline = began + self.timeout
+        pause, ready_since, newest = ASK_EVERY, None, began
+        last = "it has not answered yet"
+        while not self.stop.is_set():
+            replica = self.find(action, newest)
+            self.refuse_hopeless(action, replica)
+            if is_completed(replica):
+                return
+            verdict = self.judge(action, replica)
+            if verdict is None:
+                ready_since = ready_since or time.monotonic()
+                if not action.completed and time.monotonic() - ready_since >= action.monitor:
+                    return
+                progress("ready, monitored" if action.monitor else "ready")
+            else:
+                if ready_since is not None and action.monitor:
+                    raise self.failed(action, f"was ready and then {verdict}")
+                ready_since, last = None, verdict
+                progress(verdict)
+            if time.monotonic() > deadline + (action.monitor if ready_since else 0):
+                still = "has not completed" if action.completed else f"is not ready: {last}"
+                raise self.failed(action, f"{still} (waited {self.timeout:g} s)")
+            self.stop.wait(pause)
+            pause = min(pause * 1.3, ASK_SELDOM)
+            newest = time.monotonic() - LOOK_EVERY
+
+    def find(self, action: AwaitReplica, not_before: float) -> Replica:
+        """The replica as the engine shows it, in a look no older than `not_before` (monotonic seconds)."""
+        with self._lock:
+            if self._look.at < not_before:
+                at = time.monotonic()
+                found = self.source.observe_replicas(self.fleet_name)
+                self._look = Look(at, {replica.id: replica for replica in found})
+            replica = self._look.replicas.get(action.replica.id or "")
+        if replica is None:
+            raise FleetError(
+                f"{action.replica.name} vanished while it was waited for", hint="run the command again: it is made anew"
+            )
+        return replica
+
+    def judge(self, action: AwaitReplica, replica: Replica) -> str | None:
+        """None when the replica is ready, else what it still lacks."""
+        service = action.service
+        if replica.state != "running":
+            return f"it is {replica.state}"
+        if replica.health == "unhealthy":
+            return "its health check fails"
+        if replica.health == "starting" and (awaits_health(service) or service.http is None):
+            return "its health check has not passed yet"
+        return self.ask(service, replica)
+
+    def ask(self, service: Service, replica: Replica) -> str | None:
+        """None when the health path answers with success, or when the service does not speak HTTP."""
+        if service.http is None:
+            return None
+        address = address_of(replica, service.http, local=self.source.local)
+        if address is None:
+            return "it has no address that can be reached from here"
+        reply = fetch(*address, service.http.health_path, timeout=min(ASK_TIMEOUT, self.timeout))
+        return None if reply.answered else f"GET {reply.url}: {problem(reply)}"
+
+    def refuse_hopeless(self, action: AwaitReplica, replica: Replica) -> None:
+        """Raise FleetError for a replica that has ended, or that the engine restarts again and again."""
+        if replica.state in ("exited", "dead") and not is_completed(replica):
+            raise self.failed(action, f"exited with code {replica.exit_code}")
+        if is_completed(replica) and not may_complete(action):
+            raise self.failed(action, "exited with code 0 and is not meant to end")
+        if replica.state == "restarting":
+            inspected = self.source.inspect_replica(replica)
+            if inspected is not None and (inspected.restarts or 0) >= MOST_RESTARTS:
+                raise self.failed(action, f"exits again and again (code {replica.exit_code})")
+
+    def failed(self, action: AwaitReplica, what: str) -> FleetError:
+        """The error for a replica that did not become ready, with its last log lines."""
+        name = action.replica.name
+        lines = self.source.last_lines(action.replica.id or "", LOG_LINES)
+        told = "\n".join(f"    {line}" for line in lines) if lines else "    (it has logged nothing)"
+        return FleetError(f"{name} {what}; its last log lines:\n{told}", hint=baseline_hint(action.service, lines))
+
+
+def is_completed(replica: Replica) -> bool:
+    return replica.state == "exited" and replica.exit_code == 0
+
+
+def may_complete(action: AwaitReplica) -> bool:
+    """Whether exit code 0 is success: somebody waits for it, or nothing says that the service keeps running."""
+    service = action.service
+    return action.completed or (service.http is None and service.restart.name in ("no", "on-failure"))
+
+
+def problem(reply: Reply) -> str:
+    if reply.refused:
+        return "connection refused; nothing listens on that address yet (a server in a container must bind 0.0.0.0)"
+    return reply.error or f"HTTP {reply.status}"
+
+
+REFUSALS = ("read-only file system", "operation not permitted", "permission denied", "errno 30", "errno 13", "errno 1]")
+
+
+def baseline_hint(service: Service, lines: tuple[str, ...]) -> str:
+    """What to do next; where the log shows that the restricted baseline refused something, the line that opts out."""
+    told = next((line.strip() for line in lines if any(word in line.lower() for word in REFUSALS)), None)
+    if told is not None and service.baseline == "restricted":
+        return (
+            f"it runs under the restricted baseline, which refused: {told[:160]}\n"
+            f"allow just what it needs in services.{service.name} (tmpfs, user, cap_add, read_only: false), or opt out: "
+            "x-fleet: {baseline: compatible}"
+        )
+    return f"see all of it with 'fleetctl logs {service.name}', mend the cause, and run 'fleetctl up' again"

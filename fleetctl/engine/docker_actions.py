@@ -1,0 +1,271 @@
+"""Each action as one call of docker-py's low-level client."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fleetctl.engine import labels, options, translate
+from fleetctl.engine.build_context import build_image
+from fleetctl.engine.faults import explanation
+from fleetctl.errors import FleetError
+from fleetctl.plan import actions
+from fleetctl.plan.actions import Action, Ref
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+GONE_WITHIN = 30.0
+"""Seconds to wait for a removal that somebody else has begun."""
+DEFAULT_GRACE = 10
+"""The engine's own stop timeout in seconds, for a container that sets none (Docker Engine API, ContainerStop)."""
+
+
+class Hands(Protocol):
+    """What an action needs of the host it is done to."""
+
+    client: APIClient
+    local: bool
+    run: str
+    progress: Callable[[str, str], None]
+
+
+def perform(host: Hands, action: Action) -> str:
+    """Do one thing; returns the id of what was made, else ''. Removing, stopping or disconnecting what is gone already
+    is fine. Raises FleetError or what docker-py raises."""
+    return HANDLERS[type(action)](host, action) or ""
+
+
+def create_network(host: Hands, action: actions.CreateNetwork) -> str:
+    return str(host.client.create_network(**options.network_options(action, host.run))["Id"])
+
+
+def remove_network(host: Hands, action: actions.RemoveNetwork) -> None:
+    from docker.errors import APIError, NotFound
+
+    try:
+        host.client.remove_network(identify(action.network))
+    except NotFound:
+        return
+    except APIError as error:
+        if "active endpoints" in explanation(error):
+            raise busy_network(host, action.network) from error
+        raise
+
+
+def busy_network(host: Hands, network: Ref) -> FleetError:
+    """Names the containers that keep a network from being removed."""
+    entry = host.client.inspect_network(identify(network))
+    names = sorted(str(item.get("Name")) for item in (entry.get("Containers") or {}).values())
+    shown = ", ".join(names) or "a container the engine does not name"
+    return FleetError(
+        f"could not remove network {network.name}: still attached: {shown}",
+        hint=f"docker network disconnect {network.name} {names[0] if names else 'CONTAINER'}, then run again",
+    )
+
+
+def create_volume(host: Hands, action: actions.CreateVolume) -> str:
+    return str(host.client.create_volume(**options.volume_options(action, host.run))["Name"])
+
+
+def remove_volume(host: Hands, action: actions.RemoveVolume) -> None:
+    from docker.errors import NotFound
+
+    with suppress(NotFound):
+        host.client.remove_volume(action.volume_name)
+
+
+def build(host: Hands, action: actions.BuildImage) -> str:
+    return build_image(host.client, action, host.progress)
+
+
+def pull(host: Hands, action: actions.PullImage) -> str:
+    repository, tag = split_reference(action.reference)
+    for message in host.client.pull(repository, tag=tag, stream=True, decode=True):
+        if "error" in message:
+            raise FleetError(
+                f"could not pull image {action.reference}: {message['error']}",
+                hint="load it with 'docker load', give the service a 'build', or check the reference",
+            )
+        host.progress(action.reference, str(message.get("status", "")))
+    return str(host.client.inspect_image(action.reference)["Id"])
+
+
+def remove_image(host: Hands, action: actions.RemoveImage) -> None:
+    from docker.errors import NotFound
+
+    with suppress(NotFound):
+        host.client.remove_image(action.reference)
+
+
+def create_replica(host: Hands, action: actions.CreateReplica) -> str:
+    from docker.errors import APIError
+
+    network_id = identify(action.network) if action.network is not None else None
+    body = options.container_body(action, network_id, host.run)
+    try:
+        made = host.client.create_container_from_config(body, action.container_name)
+    except APIError as error:
+        if error.status_code == 409 and "is already in use" in explanation(error):
+            raise taken_name(host, action.container_name) from error
+        raise
+    return str(made["Id"])
+
+
+def taken_name(host: Hands, container_name: str) -> FleetError:
+    """Names the stranger that has a name we need."""
+    entry = host.client.inspect_container(container_name)
+    marks = entry["Config"].get("Labels") or {}
+    owner = marks.get(labels.FLEET)
+    whose = f"belongs to fleet {owner}" if owner else "was not made by fleetctl"
+    return FleetError(
+        f"a container named {container_name} ({entry['Id'][:12]}) exists already and {whose}; it is left untouched",
+        hint=f"rename or remove it (docker rename {container_name} NEW), or give the fleet another name with -p",
+    )
+
+
+def connect_network(host: Hands, action: actions.ConnectNetwork) -> None:
+    host.client.connect_container_to_network(
+        identify(action.replica),
+        identify(action.network),
+        aliases=list(action.membership.aliases),
+        ipv4_address=action.membership.ipv4_address,
+    )
+
+
+def disconnect_network(host: Hands, action: actions.DisconnectNetwork) -> None:
+    from docker.errors import NotFound
+
+    with suppress(NotFound):
+        host.client.disconnect_container_from_network(identify(action.replica), identify(action.network))
+
+
+def start(host: Hands, action: actions.StartReplica) -> None:
+    from docker.errors import APIError
+
+    try:
+        host.client.start(identify(action.replica))
+    except APIError as error:
+        text = explanation(error)
+        if "port is already allocated" in text or "address already in use" in text:
+            raise taken_port(host, action.replica, text) from error
+        raise
+
+
+def taken_port(host: Hands, replica: Ref, text: str) -> FleetError:
+    """Names the port and, where it can be known, who has it."""
+    from fleetctl.engine.port_owner import port_in, process_owner
+
+    port = port_in(text)
+    owner = None
+    if port is not None:
+        for entry in host.client.containers(filters={"publish": str(port)}):
+            owner = f"container {translate.own_name(entry.get('Names') or [])}"
+        if owner is None and host.local:
+            owner = process_owner(port)
+    return FleetError(
+        f"could not start {replica.name}: host port {port or '?'} is taken"
+        + (f" by {owner}" if owner else "")
+        + ("" if port is not None else f" ({text})"),
+        hint="free the port, or publish another one (a range, or none, lets the engine choose)",
+    )
+
+
+def stop(host: Hands, action: actions.StopReplica) -> None:
+    from docker.errors import NotFound
+
+    container_id = identify(action.replica)
+    with suppress(NotFound):
+        host.client.stop(container_id, timeout=grace_of(host, container_id, action.grace))
+
+
+def restart(host: Hands, action: actions.RestartReplica) -> None:
+    container_id = identify(action.replica)
+    host.client.restart(container_id, timeout=grace_of(host, container_id, action.grace))
+
+
+def grace_of(host: Hands, container_id: str, grace: float | None) -> int:
+    """Whole seconds; the container's own where none is asked for, which docker-py has to know so that it does not
+    stop waiting before the engine does."""
+    if grace is not None:
+        return math.ceil(grace)
+    own = host.client.inspect_container(container_id)["Config"].get("StopTimeout")
+    return DEFAULT_GRACE if own is None else int(own)
+
+
+def unpause(host: Hands, action: actions.UnpauseReplica) -> None:
+    host.client.unpause(identify(action.replica))
+
+
+def rename(host: Hands, action: actions.RenameReplica) -> None:
+    host.client.rename(identify(action.replica), action.container_name)
+
+
+def remove_replica(host: Hands, action: actions.RemoveReplica) -> None:
+    """A removal that is already in progress is waited for."""
+    from docker.errors import APIError, NotFound
+
+    container_id = identify(action.replica)
+    try:
+        host.client.remove_container(container_id, v=True, force=True)
+    except NotFound:
+        return
+    except APIError as error:
+        if error.status_code != 409 or "in progress" not in explanation(error):
+            raise
+        wait_until_gone(host, container_id, action.replica.name)
+
+
+def wait_until_gone(host: Hands, container_id: str, name: str) -> None:
+    from docker.errors import NotFound
+
+    deadline = time.monotonic() + GONE_WITHIN
+    while time.monotonic() < deadline:
+        try:
+            host.client.inspect_container(container_id)
+        except NotFound:
+            return
+        time.sleep(0.05)
+    raise FleetError(
+        f"could not remove {name}: a removal began elsewhere and has not ended in {GONE_WITHIN:g} s",
+        hint="run the command again; if it stays, see the engine's log",
+    )
+
+
+HANDLERS: Mapping[type, Callable[[Hands, Any], str | None]] = {
+    actions.CreateNetwork: create_network,
+    actions.RemoveNetwork: remove_network,
+    actions.CreateVolume: create_volume,
+    actions.RemoveVolume: remove_volume,
+    actions.BuildImage: build,
+    actions.PullImage: pull,
+    actions.RemoveImage: remove_image,
+    actions.CreateReplica: create_replica,
+    actions.ConnectNetwork: connect_network,
+    actions.DisconnectNetwork: disconnect_network,
+    actions.StartReplica: start,
+    actions.StopReplica: stop,
+    actions.RestartReplica: restart,
+    actions.UnpauseReplica: unpause,
+    actions.RenameReplica: rename,
+    actions.RemoveReplica: remove_replica,
+}
+
+
+def identify(ref: Ref) -> str:
+    """The id; whoever executes a plan has put it in."""
+    if ref.id is None:
+        raise ValueError(f"{ref.name} has no id yet")
+    return ref.id
+
+
+def split_reference(reference: str) -> tuple[str, str | None]:
+    """Repository and tag; a digest stays with the repository, and no tag means latest."""
+    if "@" in reference:
+        return reference, None
+    head, slash, tail = reference.rpartition("/")
+    name, colon, tag = tail.partition(":")
+    return f"{head}{slash}{name}", tag if colon else "latest"

@@ -1,0 +1,144 @@
+"""One Docker host: observes and applies through docker-py's low-level client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from fleetctl.engine import labels, translate
+from fleetctl.engine.base import LogOptions
+from fleetctl.engine.build_context import context_digest
+from fleetctl.engine.docker_actions import perform
+from fleetctl.engine.endpoint import Endpoint
+from fleetctl.engine.faults import translated
+from fleetctl.errors import EngineUnreachable, FleetError
+from fleetctl.plan.actions import Action, target, verb
+from fleetctl.spec.model import Build
+from fleetctl.state.observed import Observed, ObservedImage, Replica
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+
+class DockerHost:
+    """An Engine over one Docker host. `progress` gets one line at a time while an image is built or pulled."""
+
+    def __init__(
+        self,
+        client: APIClient,
+        endpoint: Endpoint,
+        *,
+        run: str = "",
+        progress: Callable[[str, str], None] | None = None,
+    ) -> None:
+        self.client = client
+        self.endpoint = endpoint.address
+        self.local = endpoint.local
+        self.run = run
+        self.progress = progress or (lambda reference, line: None)
+
+    def close(self) -> None:
+        self.client.close()
+
+    # Look
+
+    def observe(self, fleet_name: str, images: Collection[str] = ()) -> Observed:
+        """Three calls and one per image reference."""
+        with translated(f"look at fleet {fleet_name}", self.endpoint):
+            containers = self.client.containers(all=True, filters={"label": f"{labels.FLEET}={fleet_name}"})
+            networks = self.client.networks()
+            volumes = self.client.volumes().get("Volumes") or []
+            found = {reference: self.find_image(reference) for reference in sorted(set(images))}
+        return Observed(
+            fleet=fleet_name,
+            replicas=tuple(
+                sorted(
+                    (translate.replica_from_list(entry) for entry in containers),
+                    key=lambda replica: (replica.service, replica.number, replica.name),
+                )
+            ),
+            networks=tuple(translate.network_from_json(entry) for entry in networks),
+            volumes=tuple(translate.volume_from_json(entry) for entry in volumes),
+            images={reference: image for reference, image in found.items() if image is not None},
+        )
+
+    def observe_replicas(self, fleet_name: str) -> tuple[Replica, ...]:
+        """Only the containers, in one call."""
+        with translated(f"look at fleet {fleet_name}", self.endpoint):
+            containers = self.client.containers(all=True, filters={"label": f"{labels.FLEET}={fleet_name}"})
+        return tuple(translate.replica_from_list(entry) for entry in containers)
+
+    def find_image(self, reference: str) -> ObservedImage | None:
+        from docker.errors import NotFound
+
+        try:
+            return translate.image_from_json(reference, self.client.inspect_image(reference))
+        except NotFound:
+            return None
+
+    def inspect(self, replicas: Iterable[Replica]) -> tuple[Replica, ...]:
+        """The same replicas with what only inspection tells; one call each. Those that are gone are left out."""
+        from docker.errors import NotFound
+
+        found = []
+        for replica in replicas:
+            with translated(f"inspect {replica.name}", self.endpoint), suppress(NotFound):
+                entry = self.client.inspect_container(replica.id)
+                found.append(translate.with_inspection(replica, entry))
+        return tuple(found)
+
+    def inspect_replica(self, replica: Replica) -> Replica | None:
+        """One replica with what only inspection tells, None when it is gone."""
+        return next(iter(self.inspect([replica])), None)
+
+    def last_lines(self, container_id: str, count: int) -> tuple[str, ...]:
+        """The last lines of the log, raw; () when the container is gone or its log driver cannot be read."""
+        try:
+            with translated("read the log", self.endpoint):
+                text = self.client.logs(container_id, tail=count)
+        except EngineUnreachable:
+            raise
+        except FleetError:
+            return ()
+        return tuple(text.decode(errors="replace").splitlines())
+
+    def logs(self, container_id: str, wanted: LogOptions) -> Iterator[bytes]:
+        """The log in chunks, as the engine has it; follows until the container ends where that is asked for."""
+        with translated("read the log", self.endpoint):
+            yield from self.client.logs(
+                container_id,
+                stream=True,
+                follow=wanted.follow,
+                tail="all" if wanted.tail is None else wanted.tail,
+                since=wanted.since,
+                timestamps=wanted.timestamps,
+            )
+
+    def top(self, container_id: str) -> tuple[list[str], list[list[str]]]:
+        """Titles and rows of the process list, as ps -eo of the engine's host shows them."""
+        with translated("list processes", self.endpoint):
+            found = self.client.top(container_id, ps_args="-eo user,pid,ppid,pcpu,rss,args")
+        return found["Titles"], found.get("Processes") or []
+
+    def context_digest(self, build: Build) -> str:
+        """Hex SHA-256 of everything an image is built from."""
+        return context_digest(build)
+
+    def about(self) -> Mapping[str, str]:
+        """What the engine says of itself."""
+        with translated("ask the engine for its version", self.endpoint):
+            version = self.client.version()
+        return {
+            "version": str(version.get("Version")),
+            "api": str(version.get("ApiVersion")),
+            "os": f"{version.get('Os')}/{version.get('Arch')}",
+            "kernel": str(version.get("KernelVersion")),
+        }
+
+    # Act
+
+    def apply(self, action: Action) -> str:
+        """Do one thing; returns the id of what was made, else ''."""
+        with translated(f"{verb(action)} {target(action)}", self.endpoint):
+            return perform(self, action)

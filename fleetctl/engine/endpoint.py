@@ -1,0 +1,99 @@
+"""Which engine is meant, and a connection to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fleetctl.engine.faults import translated
+from fleetctl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+DEFAULT_SOCKET = "unix:///var/run/docker.sock"
+DEFAULT_TIMEOUT = 60
+"""Seconds to wait for one answer of the engine; a start of many containers at once can take this long."""
+CONNECT_TIMEOUT = 10
+"""Seconds to wait for the first answer, which costs the engine nothing."""
+CONNECTIONS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Address of an engine's API and where it was named: DOCKER_HOST, a Docker context, or the default."""
+
+    address: str
+    source: str
+
+    @property
+    def local(self) -> bool:
+        """A Unix socket that is not Docker Desktop's means that the containers live on this host."""
+        return self.address.startswith("unix://") and ".docker/" not in self.address
+
+
+def find_endpoint(environment: Mapping[str, str]) -> Endpoint:
+    """DOCKER_HOST wins over DOCKER_CONTEXT and the current context, as in the Docker command line. Raises ConfigError
+    for a context that does not exist."""
+    if host := environment.get("DOCKER_HOST"):
+        return Endpoint(host, "DOCKER_HOST")
+    from docker.context import ContextAPI
+    from docker.errors import DockerException
+
+    try:
+        context = ContextAPI.get_context(environment.get("DOCKER_CONTEXT") or None)
+        host = context.Host if context is not None else None
+    except (DockerException, OSError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"the Docker context cannot be used: {error}", hint="see 'docker context ls', or set DOCKER_HOST"
+        ) from error
+    name = context.Name if context is not None else "default"
+    if not host:
+        return Endpoint(DEFAULT_SOCKET, "default")
+    return Endpoint(host.replace("http+unix://", "unix://"), "default" if name == "default" else f"context {name}")
+
+
+def connect(endpoint: Endpoint, environment: Mapping[str, str]) -> APIClient:
+    """Open a client and learn the API's version. Raises EngineUnreachable, or ConfigError for a bad address."""
+    import docker
+    from docker.context import ContextAPI
+    from docker.errors import DockerException
+    from docker.utils import kwargs_from_env
+
+    timeout = read_timeout(environment)
+    try:
+        if endpoint.source.startswith("context "):
+            parameters = ContextAPI.kwargs_from_context(endpoint.source.removeprefix("context "))
+        else:
+            parameters = kwargs_from_env(dict(environment))
+    except (DockerException, OSError) as error:
+        raise ConfigError(
+            f"the TLS settings for {endpoint.address} cannot be used: {error}",
+            hint="check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
+        ) from error
+    parameters["base_url"] = endpoint.address
+    with translated("reach the engine", endpoint.address):
+        client = docker.APIClient(
+            version="auto",
+            timeout=min(timeout, CONNECT_TIMEOUT),
+            max_pool_size=CONNECTIONS,
+            use_ssh_client=endpoint.address.startswith("ssh://"),
+            **parameters,
+        )
+    client.timeout = timeout
+    adapter = getattr(client, "_custom_adapter", None)
+    if adapter is not None and hasattr(adapter, "timeout"):
+        adapter.timeout = timeout
+    return client
+
+
+def read_timeout(environment: Mapping[str, str]) -> int:
+    """FLEET_ENGINE_TIMEOUT in seconds, or the default; raises ConfigError for anything but a positive number."""
+    text = environment.get("FLEET_ENGINE_TIMEOUT", "")
+    if not text:
+        return DEFAULT_TIMEOUT
+    seconds = int(text) if text.isascii() and text.isdecimal() else 0
+    if not 0 < seconds < 86_400:
+        raise ConfigError(f"FLEET_ENGINE_TIMEOUT={text!r} is not a whole number of seconds", hint="for example 60")
+    return seconds
