@@ -264,4 +264,6 @@ class Fleet:
     networks: Mapping[str, Network] = field(default_factory=dict)
     volumes: Mapping[str, Volume] = field(default_factory=dict)
     addresses: AddressRange = field(default_factory=AddressRange)
+    inactive: tuple[str, ...] = ()
+    """Names of services left out because their profile is not active; their containers are not orphans."""
     warnings: tuple[str, ...] = ()

@@ -1,0 +1,184 @@
+"""Networks, volumes and the address range of a fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from fleetctl.spec.compose import AddressesShape, NetworkShape, SubnetShape, VolumeShape
+from fleetctl.spec.model import AddressRange, Network, Service, Subnet, Volume
+from fleetctl.spec.mounts import check_host_path
+from fleetctl.spec.project import Project
+from fleetctl.spec.services import read_labels
+from fleetctl.spec.site import Site
+
+IPNetwork = IPv4Network | IPv6Network
+IPAddress = IPv4Address | IPv6Address
+
+
+def read_networks(site: Site, raw: Mapping[str, NetworkShape | None] | None, project: Project) -> dict[str, Network]:
+    """The networks of the file; `site` is that of `networks`."""
+    networks = {key: _read_network(site.at(key), key, shape, project) for key, shape in (raw or {}).items()}
+    _check_overlaps(site, networks)
+    return networks
+
+
+def _read_network(site: Site, key: str, shape: NetworkShape | None, project: Project) -> Network:
+    shape = shape or NetworkShape()
+    if shape.external:
+        for name in ("driver", "driver_opts", "ipam", "internal", "attachable", "labels", "enable_ipv6"):
+            if site.has(name):
+                site.key(name).report("an external network is used as it is", "delete it, or external")
+        return Network(key, shape.name or key, external=True)
+    ipam = shape.ipam
+    subnets = tuple(
+        read
+        for index, subnet in enumerate((ipam.config if ipam else None) or ())
+        if (read := _read_subnet(site.at("ipam", "config", index), subnet)) is not None
+    )
+    if shape.enable_ipv4 is False and not shape.enable_ipv6:
+        site.at("enable_ipv4").report("a network needs IPv4 or IPv6", "write enable_ipv6: true, or delete it")
+    return Network(
+        key=key,
+        engine_name=shape.name or f"{project.name}_{key}",
+        driver=shape.driver or "bridge",
+        driver_opts={name: str(value) for name, value in (shape.driver_opts or {}).items()},
+        ipam_driver=(ipam.driver if ipam else None) or "default",
+        subnets=subnets,
+        internal=shape.internal or False,
+        enable_ipv4=shape.enable_ipv4 is not False,
+        enable_ipv6=shape.enable_ipv6 or False,
+        attachable=shape.attachable or False,
+        labels=read_labels(site.at("labels"), shape.labels),
+    )
+
+
+def _read_subnet(site: Site, shape: SubnetShape) -> Subnet | None:
+    network = read_block(site.at("subnet"), shape.subnet)
+    if network is None:
+        return None
+    auxiliary = {
+        name: str(address)
+        for name, text in (shape.aux_addresses or {}).items()
+        if (address := read_address(site.at("aux_addresses", name), text, [network])) is not None
+    }
+    gateway = None if shape.gateway is None else read_address(site.at("gateway"), shape.gateway, [network])
+    part = None if shape.ip_range is None else read_block(site.at("ip_range"), shape.ip_range)
+    if part is not None and not (part.version == network.version and part.subnet_of(network)):  # type: ignore[arg-type]
+        site.at("ip_range").report(f"{part} does not lie in {network}", "choose a part of the subnet")
+    return Subnet(
+        subnet=str(network),
+        gateway=None if gateway is None else str(gateway),
+        ip_range=None if part is None else str(part),
+        aux_addresses=auxiliary,
+    )
+
+
+def read_block(site: Site, text: str) -> IPNetwork | None:
+    """A block of addresses in CIDR notation; None, with the mistake noted, for others."""
+    try:
+        if "/" not in text:
+            raise ValueError("the prefix length is missing")
+        return ip_network(text)
+    except ValueError as error:
+        site.report(f"not a subnet: {error}", "write it as in 172.30.0.0/22")
+        return None
+
+
+def read_address(site: Site, text: str, blocks: list[IPNetwork]) -> IPAddress | None:
+    """An address that a container or gateway can have within one of `blocks`; None, with the mistake noted."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        site.report(f"not an address: {text[:60]!r}", "write it as in 172.30.0.1")
+        return None
+    block = next((block for block in blocks if address in block), None)
+    if block is None:
+        site.report(f"{address} does not lie in {' or '.join(map(str, blocks))}", "choose one that does")
+        return None
+    if block.num_addresses > 2 and address in (block.network_address, block.broadcast_address):
+        site.report(f"{address} is the network's or broadcast address of {block}", "choose one between them")
+        return None
+    return address
+
+
+def _check_overlaps(site: Site, networks: Mapping[str, Network]) -> None:
+    seen: list[tuple[IPNetwork, str]] = []
+    for key, network in networks.items():
+        for index, subnet in enumerate(network.subnets):
+            block = ip_network(subnet.subnet)
+            for other, owner in seen:
+                if block.version == other.version and block.overlaps(other):
+                    site.at(key, "ipam", "config", index, "subnet").report(
+                        f"{block} overlaps {other} of the network {owner}", "choose another"
+                    )
+            seen.append((block, key))
+
+
+def check_fixed_addresses(site: Site, services: Mapping[str, Service], networks: Mapping[str, Network]) -> None:
+    """Fixed addresses must lie in a subnet that the file gives, and belong to one service; `site` is the file's."""
+    owners: dict[tuple[str, IPAddress], str] = {}
+    for network in networks.values():
+        for subnet in network.subnets:
+            for name, text in (("the gateway", subnet.gateway), *subnet.aux_addresses.items()):
+                if text is not None:
+                    owners[network.key, ip_address(text)] = name
+    for service in services.values():
+        for key, membership in service.networks.items():
+            joined = networks.get(key)
+            if membership.ipv4_address is None or joined is None or joined.external:
+                continue
+            place = site.at("services", service.name, "networks", key, "ipv4_address")
+            blocks = [ip_network(subnet.subnet) for subnet in joined.subnets]
+            if not blocks:
+                place.report(f"the network {key} has no subnet in the file", f"write networks.{key}.ipam.config")
+                continue
+            address = read_address(place, membership.ipv4_address, blocks)
+            if address is None:
+                continue
+            if (key, address) in owners:
+                place.report(f"{address} belongs to {owners[key, address]} already", "choose another")
+            owners[key, address] = f"the service {service.name}"
+
+
+def read_volumes(site: Site, raw: Mapping[str, VolumeShape | None] | None, project: Project) -> dict[str, Volume]:
+    """The volumes of the file; `site` is that of `volumes`."""
+    return {key: _read_volume(site.at(key), key, shape, project) for key, shape in (raw or {}).items()}
+
+
+def _read_volume(site: Site, key: str, shape: VolumeShape | None, project: Project) -> Volume:
+    shape = shape or VolumeShape()
+    if shape.external:
+        for name in ("driver", "driver_opts", "labels"):
+            if site.has(name):
+                site.key(name).report("an external volume is used as it is", "delete it, or external")
+        return Volume(key, shape.name or key, external=True)
+    options = {name: str(value) for name, value in (shape.driver_opts or {}).items()}
+    device = options.get("device", "")
+    # The local driver mounts whatever `device` names: a bind in disguise.
+    if device.startswith("/"):
+        check_host_path(site.at("driver_opts", "device"), device, project)
+    return Volume(
+        key=key,
+        engine_name=shape.name or f"{project.name}_{key}",
+        driver=shape.driver or "local",
+        driver_opts=options,
+        labels=read_labels(site.at("labels"), shape.labels),
+    )
+
+
+def read_address_range(site: Site, shape: AddressesShape | None) -> AddressRange:
+    """x-fleet.addresses; the block must hold at least one subnet of the prefix length."""
+    usual = AddressRange()
+    if shape is None:
+        return usual
+    prefix = usual.prefix if shape.prefix is None else shape.prefix
+    if shape.block is None:
+        block: IPNetwork | None = ip_network(usual.block)
+    else:
+        block = read_block(site.at("block"), shape.block)
+    if block is not None and block.version != 4:
+        site.at("block").report("not an IPv4 block", "write it as in 172.30.0.0/15")
+    elif block is not None and prefix < block.prefixlen:
+        site.at("prefix").report(f"a /{prefix} does not fit in {block}", "raise prefix, or widen block")
+    return AddressRange(usual.block if block is None else str(block), prefix)

@@ -1,0 +1,79 @@
+"""What one part of a fleet says about another: networks, dependencies and host ports that must fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from fleetctl.spec.model import Dependency, PortMapping, Service
+from fleetctl.spec.ports import format_port
+from fleetctl.spec.site import Site, suggest
+
+
+def check_networks(site: Site, services: Mapping[str, Service], known: Iterable[str]) -> None:
+    """Every network that a service names must be defined; `default` always is. `site` is the file's."""
+    defined = {*known, "default"}
+    for service in services.values():
+        for key in service.networks:
+            if key not in defined:
+                place = site.at("services", service.name, "networks")
+                (place.key(key) if place.has(key) else place).report(
+                    f"the network {key[:200]!r} is not defined",
+                    suggest(key, defined) or f"add {key} to networks: at the top",
+                )
+
+
+def settle_dependencies(
+    site: Site, services: Mapping[str, Service], inactive: Iterable[str]
+) -> dict[str, dict[str, Dependency]]:
+    """Service -> its dependencies among the active services; undefined, inactive and circular ones are noted."""
+    asleep = set(inactive)
+    settled: dict[str, dict[str, Dependency]] = {}
+    for service in services.values():
+        kept: dict[str, Dependency] = {}
+        place = site.at("services", service.name, "depends_on")
+        for name, dependency in service.depends_on.items():
+            here = place.key(name) if place.has(name) else place
+            if name in services:
+                kept[name] = dependency
+            elif name in asleep and dependency.required:
+                here.report(f"the service {name} has no active profile", "pass --profile, or write required: false")
+            elif name not in asleep:
+                here.report(f"the service {name[:200]!r} is not defined", suggest(name, [*services, *asleep]))
+        settled[service.name] = kept
+    _check_cycles(site, settled)
+    return settled
+
+
+def _check_cycles(site: Site, settled: Mapping[str, Mapping[str, Dependency]]) -> None:
+    try:
+        TopologicalSorter({name: list(needed) for name, needed in settled.items()}).prepare()
+    except CycleError as error:
+        circle: list[str] = list(reversed(error.args[1]))
+        site.at("services", circle[0], "depends_on").report(
+            f"the services wait for each other: {' -> '.join(circle[:20])}", "remove one of these dependencies"
+        )
+
+
+def check_host_ports(site: Site, services: Mapping[str, Service]) -> None:
+    """No two services may claim the same single host port; `site` is the file's."""
+    claimed: list[tuple[PortMapping, str]] = []
+    for service in services.values():
+        own = [port for port in service.ports if port.published and port.published[0] == port.published[1]]
+        for port in own:
+            for other, owner in claimed:
+                if _collide(port, other):
+                    site.at("services", service.name, "ports").report(
+                        f"{format_port(port)} takes the host port of {format_port(other)} of the service {owner}",
+                        "publish it on another port or address",
+                    )
+        claimed.extend((port, service.name) for port in own)
+
+
+def _collide(one: PortMapping, other: PortMapping) -> bool:
+    if one.published != other.published or one.protocol != other.protocol:
+        return False
+    if (":" in one.host_ip) != (":" in other.host_ip):
+        return False
+    everywhere = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+    return one.host_ip == other.host_ip or not everywhere.isdisjoint((one.host_ip, other.host_ip))
