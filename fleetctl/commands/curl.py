@@ -1,0 +1,76 @@
+"""fleetctl curl: ask every replica by its own address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from fleetctl.commands.options import FleetSource, fleet_options, format_option
+from fleetctl.commands.session import opened, select_replicas
+from fleetctl.errors import FleetError, VerificationFailed
+
+if TYPE_CHECKING:
+    from fleetctl.state.probes import ReplicaReply
+
+
+@click.command("curl")
+@click.argument("names", nargs=-1, metavar="[SERVICE]…")
+@fleet_options
+@click.option("--path", help="The path to ask for.  [default: the service's x-fleet.http.path]")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Seconds for one whole answer.",
+)
+@format_option
+def command(source: FleetSource, names: tuple[str, ...], path: str | None, timeout: float, output: str) -> None:
+    """Ask every replica over HTTP, each by its own address, and show what it answers and who it is.
+
+    Redirects are never followed and bodies are read up to 64 KiB. Exits 4 when a replica does not answer, or when two
+    give the same identity."""
+    from fleetctl.check.replicas import check_replicas
+    from fleetctl.view.documents import replies_document, show_document
+    from fleetctl.view.tables import show_replies
+
+    if path is not None and (not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path):
+        raise click.BadParameter(f"{path!r} must begin with '/' and hold neither blanks nor control characters")
+    fleet = source.load()
+    with opened() as engine:
+        replicas = select_replicas(
+            fleet,
+            sorted(
+                engine.observe_replicas(fleet.name),
+                key=lambda replica: (replica.service, replica.number, replica.name),
+            ),
+            names,
+        )
+        pairs = [
+            (replica, fleet.services[replica.service]) for replica in replicas if replica.service in fleet.services
+        ]
+        replies = check_replicas(pairs, local=engine.local, path=path, timeout=timeout)
+    if output == "json":
+        show_document(replies_document(fleet.name, replies))
+    elif replies:
+        show_replies(replies)
+    if not replies:
+        raise FleetError(
+            f"fleet {fleet.name} has no replica to ask",
+            hint="start it with 'fleetctl up'; a service is asked when it has x-fleet: {http: {port: …}}",
+        )
+    refuse_wrong_replies(replies)
+
+
+def refuse_wrong_replies(replies: Sequence[ReplicaReply]) -> None:
+    """Raise VerificationFailed that names every replica whose answer is wrong."""
+    wrong = [reply for reply in replies if reply.error is not None]
+    if wrong:
+        told = "; ".join(f"{reply.replica}: {reply.error}" for reply in wrong[:5])
+        more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise VerificationFailed(
+            f"{len(wrong)} of {len(replies)} replicas did not answer as they should: {told}{more}",
+            hint=f"see 'fleetctl logs {wrong[0].service}' and 'fleetctl inspect-network'",
+        )

@@ -1,0 +1,137 @@
+"""fleetctl doctor: is everything there that a fleet needs?"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from fleetctl.commands.options import FleetSource, fleet_options, format_option
+from fleetctl.errors import FleetError
+
+if TYPE_CHECKING:
+    from fleetctl.engine.docker_host import DockerHost
+    from fleetctl.spec.model import Fleet
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; `cure` says what to do where it is not well."""
+
+    subject: str
+    verdict: Literal["ok", "warning", "error"]
+    told: str
+    cure: str = ""
+    exit_code: int = 0
+
+
+@click.command("doctor")
+@fleet_options
+@format_option
+@click.pass_context
+def command(context: click.Context, source: FleetSource, output: str) -> None:
+    """Look whether Python, the engine, our rights on this host and the file are well, and say what to do where not.
+
+    Exits with the code of the first thing that is wrong; warnings do not count."""
+    from fleetctl.view.documents import SCHEMA, show_document
+    from fleetctl.view.tables import Column, show_table
+    from fleetctl.view.terminal import note
+
+    findings = list(examine(source))
+    if output == "json":
+        show_document(
+            {
+                "schema": SCHEMA,
+                "findings": [
+                    {"subject": one.subject, "verdict": one.verdict, "told": one.told, "cure": one.cure or None}
+                    for one in findings
+                ],
+            }
+        )
+    else:
+        show_table(
+            (Column("VERDICT"), Column("SUBJECT"), Column("FOUND")),
+            [(one.verdict, one.subject, one.told) for one in findings],
+        )
+        for one in findings:
+            if one.cure:
+                note(f"{one.subject}: {one.cure}")
+    context.exit(next((one.exit_code for one in findings if one.verdict == "error"), 0))
+
+
+def examine(source: FleetSource) -> Iterator[Finding]:
+    """Everything worth looking at, in the order in which it matters."""
+    from fleetctl.engine.registry import open_engine
+
+    yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
+    engine = None
+    try:
+        engine = open_engine(os.environ)
+        about = engine.about()
+        yield Finding("engine", "ok", f"{about['version']} (API {about['api']}) at {engine.endpoint}")
+    except FleetError as error:
+        yield Finding("engine", "error", error.message, error.hint or "", error.exit_code)
+    try:
+        yield access(engine)
+        fleet = source.load()
+        yield Finding("file", "ok", f"{', '.join(fleet.files)}: fleet {fleet.name}, {len(fleet.services)} services")
+        yield from limits(fleet)
+        if engine is not None:
+            yield from images(fleet, engine)
+    except FleetError as error:
+        problems = "; ".join(str(problem) for problem in getattr(error, "problems", ()))
+        yield Finding("file", "error", problems or error.message, error.hint or "", error.exit_code)
+    finally:
+        if engine is not None:
+            engine.close()
+
+
+def access(engine: DockerHost | None) -> Finding:
+    """Whether the kernel's view of the wiring can be read from here."""
+    if engine is not None and not engine.local:
+        return Finding(
+            "network view",
+            "warning",
+            "the engine is on another host: its links cannot be read from here",
+            "run fleetctl on the engine's host to see veth pairs and bridges",
+        )
+    if os.geteuid() == 0:
+        return Finding("network view", "ok", "root: links of the host and of every replica can be read")
+    return Finding(
+        "network view",
+        "warning",
+        "not root: the inner ends of veth pairs cannot be read",
+        "sudo fleetctl inspect-network shows all of it",
+    )
+
+
+def limits(fleet: Fleet) -> Iterator[Finding]:
+    """Services that may eat the whole host."""
+    for service in fleet.services.values():
+        missing = [
+            name for name, value in (("memory", service.limits.memory), ("cpus", service.limits.cpus)) if value is None
+        ]
+        if missing:
+            yield Finding(
+                f"services.{service.name}",
+                "warning",
+                f"no limit on {' and '.join(missing)}",
+                f"set deploy.resources.limits.{missing[0]}",
+            )
+
+
+def images(fleet: Fleet, engine: DockerHost) -> Iterator[Finding]:
+    """Images that the next up has to build or pull."""
+    observed = engine.observe(fleet.name, images=[service.image for service in fleet.services.values()])
+    for service in fleet.services.values():
+        found = observed.images.get(service.image)
+        if found is not None:
+            yield Finding(f"image {service.image}", "ok", f"present, {found.size / 1e6:.0f} MB")
+        else:
+            how = "build" if service.build is not None else "pull"
+            yield Finding(f"image {service.image}", "warning", f"missing; 'fleetctl up' will {how} it")

@@ -1,0 +1,60 @@
+"""fleetctl build and pull: the images alone."""
+
+from __future__ import annotations
+
+import click
+
+from fleetctl.commands.options import FleetSource, fleet_options
+from fleetctl.commands.session import run_to_end, say_if_idle
+
+
+def make_images(source: FleetSource, order, *, pull_only: bool) -> None:  # type: ignore[no-untyped-def]  # an Order
+    """Build or pull, with progress."""
+    from fleetctl.controller import build_images
+
+    fleet = source.load()
+
+    def work(engine, progress, stop):  # type: ignore[no-untyped-def]  # a Work
+        return build_images(fleet, engine, progress, order, stop=stop, pull_only=pull_only)
+
+    say_if_idle(run_to_end(work, command=order.doing))
+
+
+@click.command("build")
+@click.argument("services", nargs=-1, metavar="[SERVICE]…")
+@fleet_options
+@click.option("--no-cache", is_flag=True, help="Do not use layers of earlier builds; builds even when unchanged.")
+@click.option(
+    "--pull", "pull_base", is_flag=True, help="Ask the registry for a newer base; builds even when unchanged."
+)
+@click.option("--force", is_flag=True, help="Hand every context to the engine, changed or not.")
+def build(source: FleetSource, services: tuple[str, ...], no_cache: bool, pull_base: bool, force: bool) -> None:
+    """Build the images whose context has changed."""
+    from fleetctl.controller import Order
+    from fleetctl.plan.launch import Wishes
+
+    order = Order(
+        wishes=Wishes(services=services, dependencies=False),
+        build=force or no_cache or pull_base,
+        no_cache=no_cache,
+        pull_base=pull_base,
+        doing="build",
+    )
+    make_images(source, order, pull_only=False)
+
+
+@click.command("pull")
+@click.argument("services", nargs=-1, metavar="[SERVICE]…")
+@fleet_options
+@click.option("--policy", type=click.Choice(["always", "missing"]), default="always", show_default=True)
+def pull(source: FleetSource, services: tuple[str, ...], policy: str) -> None:
+    """Pull the images of services that are not built here."""
+    from fleetctl.controller import Order
+    from fleetctl.plan.launch import Wishes
+
+    order = Order(
+        wishes=Wishes(services=services, dependencies=False),
+        pull=policy,  # type: ignore[arg-type]  # click.Choice checked it
+        doing="pull",
+    )
+    make_images(source, order, pull_only=True)

@@ -1,0 +1,112 @@
+"""fleetctl logs: what the replicas have written."""
+
+from __future__ import annotations
+
+import queue
+import re
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from fleetctl.commands.options import FleetSource, fleet_options
+from fleetctl.commands.session import opened, select_replicas
+from fleetctl.errors import FleetError
+
+if TYPE_CHECKING:
+    from fleetctl.engine.base import LogOptions
+    from fleetctl.engine.docker_host import DockerHost
+    from fleetctl.state.observed import Replica
+
+
+@click.command("logs")
+@click.argument("names", nargs=-1, metavar="[SERVICE|REPLICA]…")
+@fleet_options
+@click.option("-f", "--follow", is_flag=True, help="Go on as lines come, until interrupted.")
+@click.option("-n", "--tail", "tail", default="all", metavar="LINES", help="Only the last lines of each replica.")
+@click.option("--since", metavar="TIME", help="RFC 3339, or relative such as 10m or 1h30m.")
+@click.option("-t", "--timestamps", is_flag=True, help="Begin lines with the engine's timestamp.")
+@click.option("--no-log-prefix", is_flag=True, help="Leave out the replicas' names.")
+def command(
+    source: FleetSource,
+    names: tuple[str, ...],
+    follow: bool,
+    tail: str,
+    since: str | None,
+    timestamps: bool,
+    no_log_prefix: bool,
+) -> None:
+    """Show the logs of replicas, made safe for the terminal: control characters appear as escapes."""
+    from fleetctl.engine.base import LogOptions
+    from fleetctl.view.loglines import LogLines
+
+    if tail != "all" and not (tail.isascii() and tail.isdecimal()):
+        raise click.BadParameter(f"{tail!r} is neither a number of lines nor 'all'", param_hint="--tail")
+    wanted = LogOptions(
+        follow=follow,
+        tail=None if tail == "all" else int(tail),
+        since=parse_since(since).timestamp() if since else None,
+        timestamps=timestamps,
+    )
+    fleet = source.load_name()
+    with opened() as engine:
+        everything = sorted(
+            engine.observe_replicas(fleet.name),
+            key=lambda replica: (replica.service, replica.number, replica.name),
+        )
+        replicas = select_replicas(fleet, everything, names)
+        if not replicas:
+            raise FleetError(f"fleet {fleet.name} has no replicas", hint="start it with 'fleetctl up'")
+        lines = LogLines([replica.name for replica in replicas], prefixed=not no_log_prefix)
+        if follow:
+            for replica, chunk in merged(engine, replicas, wanted):
+                lines.feed(replica.name, chunk)
+        else:
+            for replica in replicas:
+                for chunk in engine.logs(replica.id, wanted):
+                    lines.feed(replica.name, chunk)
+                lines.end(replica.name)
+
+
+def merged(engine: DockerHost, replicas: list[Replica], wanted: LogOptions) -> Iterator[tuple[Replica, bytes]]:
+    """Chunks of all logs as they come; ends when every container has ended."""
+    arrived: queue.SimpleQueue[tuple[Replica, bytes | None | FleetError]] = queue.SimpleQueue()
+
+    def follow(replica: Replica) -> None:
+        try:
+            for chunk in engine.logs(replica.id, wanted):
+                arrived.put((replica, chunk))
+            arrived.put((replica, None))
+        except FleetError as error:
+            arrived.put((replica, error))
+
+    for replica in replicas:
+        threading.Thread(target=follow, args=(replica,), daemon=True).start()
+    open_logs = len(replicas)
+    while open_logs:
+        replica, chunk = arrived.get()
+        if isinstance(chunk, bytes):
+            yield replica, chunk
+            continue
+        open_logs -= 1
+        if isinstance(chunk, FleetError):
+            raise chunk
+
+
+UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+
+
+def parse_since(text: str) -> datetime:
+    """A point in time from RFC 3339 or from a time back from now. Raises click.BadParameter."""
+    if re.fullmatch(r"(\d+[dhms])+", text):
+        seconds = sum(int(count) * UNITS[unit] for count, unit in re.findall(r"(\d+)([dhms])", text))
+        return datetime.now(UTC) - timedelta(seconds=seconds)
+    try:
+        parsed = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is no time; for example 10m, 1h30m or 2026-01-31T12:00:00Z", param_hint="--since"
+        ) from None
+    return parsed if parsed.tzinfo else parsed.astimezone()

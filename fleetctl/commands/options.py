@@ -1,0 +1,145 @@
+"""Options that many commands share, and how they become a fleet."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from fleetctl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fleetctl.spec.model import Fleet
+
+FILE_NAMES = ("fleet.yaml", "fleet.yml")
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSource:
+    """Which file or files describe the fleet, and how they are read."""
+
+    files: tuple[str, ...] = ()
+    fleet_name: str | None = None
+    env_file: str | None = None
+    profiles: tuple[str, ...] = ()
+    unsafe: bool = False
+
+    def load(self, scale: Mapping[str, int] | None = None) -> Fleet:
+        """Read the fleet and print its warnings. Raises ConfigError."""
+        from fleetctl.spec.load import load_fleet
+        from fleetctl.view.terminal import warn
+
+        fleet = load_fleet(
+            list(self.files) or default_files(os.environ),
+            os.environ,
+            fleet_name=self.fleet_name or os.environ.get("FLEET_NAME") or None,
+            profiles=self.profiles,
+            env_file=Path(self.env_file) if self.env_file else None,
+            unsafe=self.unsafe,
+            read_stdin=lambda: sys.stdin.buffer.read(),
+            **({"scale": scale} if scale else {}),
+        )
+        for warning in fleet.warnings:
+            warn(warning)
+        return fleet
+
+    def load_name(self) -> Fleet:
+        """A fleet that is known by name only, where no file says more: enough to look at it or take it down."""
+        from fleetctl.spec.model import Fleet
+
+        name = self.fleet_name or os.environ.get("FLEET_NAME")
+        if name and not self.files and not os.environ.get("FLEET_FILE") and not find_file(Path.cwd()):
+            return Fleet(name, Path.cwd(), (), {})
+        return self.load()
+
+
+def default_files(environment: Mapping[str, str]) -> list[str]:
+    """FLEET_FILE (several are separated as in PATH), else the nearest fleet.yaml upwards from here."""
+    if named := environment.get("FLEET_FILE"):
+        return [part for part in named.split(os.pathsep) if part]
+    found = find_file(Path.cwd())
+    if found is None:
+        raise ConfigError(
+            "no fleet.yaml here or in any directory above", hint="write one, or name it with -f FILE or FLEET_FILE"
+        )
+    return [found]
+
+
+def find_file(directory: Path) -> str | None:
+    for folder in (directory, *directory.parents):
+        for name in FILE_NAMES:
+            path = folder / name
+            if path.is_file():
+                return name if folder == directory else str(path)
+    return None
+
+
+def fleet_options(function: Function) -> Function:
+    """Add -f, -p, --env-file and --profile; the command gets them as one FleetSource named `source`."""
+    from functools import wraps
+
+    @click.option(
+        "-f",
+        "--file",
+        "files",
+        multiple=True,
+        metavar="FILE",
+        help="The fleet's file; may be given again, '-' is stdin.  [default: the nearest fleet.yaml; env FLEET_FILE]",
+    )
+    @click.option("-p", "--project-name", "fleet_name", metavar="NAME", help="The fleet's name.  [env FLEET_NAME]")
+    @click.option("--env-file", metavar="FILE", help="Variables for ${…} in the file, instead of .env beside it.")
+    @click.option("--profile", "profiles", multiple=True, metavar="NAME", help="Include services of this profile.")
+    @click.option("--unsafe", is_flag=True, help="Allow keys that give the host away; each is printed.")
+    @wraps(function)
+    def wrapped(
+        files: tuple[str, ...],
+        fleet_name: str | None,
+        env_file: str | None,
+        profiles: tuple[str, ...],
+        unsafe: bool,
+        **rest: Any,
+    ) -> Any:
+        return function(source=FleetSource(files, fleet_name, env_file, profiles, unsafe), **rest)
+
+    return wrapped  # type: ignore[return-value]  # the same function with other parameters
+
+
+def format_option(function: Function) -> Function:
+    """Add --format table|json as `output`."""
+    return click.option(
+        "--format",
+        "output",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="How to print the result.",
+    )(function)
+
+
+class ScaleType(click.ParamType):
+    """SERVICE=COUNT."""
+
+    name = "SERVICE=COUNT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        service, equals, count = str(value).partition("=")
+        if not equals or not service or not (count.isascii() and count.isdecimal()):
+            self.fail(f"{value!r} is not SERVICE=COUNT, for example web=3", param, ctx)
+        return service, int(count)
+
+
+def split_target(name: str, index: int | None) -> tuple[str, int | None]:
+    """SERVICE, or REPLICA as SERVICE-N; an --index given beside wins."""
+    head, dash, tail = name.rpartition("-")
+    if index is None and dash and tail.isdecimal():
+        return head, int(tail)
+    return name, index

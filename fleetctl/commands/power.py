@@ -1,0 +1,101 @@
+"""fleetctl start, stop and restart: what exists already, without making anything new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from fleetctl.commands.options import FleetSource, fleet_options
+from fleetctl.commands.session import run_to_end, say_if_idle
+
+if TYPE_CHECKING:
+    from fleetctl.plan.steps import Plan
+    from fleetctl.spec.model import Fleet, Service
+    from fleetctl.state.observed import Observed
+
+grace_option = click.option(
+    "-t", "--timeout", type=click.FloatRange(min=0), help="Grace in seconds; then a replica is killed."
+)
+wait_option = click.option(
+    "--wait-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds a replica may take until it is ready.",
+)
+
+
+def run_plan(
+    source: FleetSource,
+    services: tuple[str, ...],
+    decide: Callable[[Fleet, Observed, list[Service]], Plan],
+    *,
+    doing: str,
+    wait_timeout: float = 60.0,
+) -> None:
+    """Load the fleet, choose the services, decide with `decide` and carry it out."""
+    from fleetctl.controller import Order, carry_out
+    from fleetctl.plan.order import select_services
+
+    fleet = source.load()
+    chosen = select_services(fleet, services, dependencies=False)
+
+    def work(engine, progress, stop):  # type: ignore[no-untyped-def]  # a Work
+        return carry_out(
+            fleet,
+            engine,
+            progress,
+            lambda observed: decide(fleet, observed, chosen),
+            Order(doing=doing, wait_timeout=wait_timeout),
+            stop=stop,
+            prepare=progress.prepare,
+        )
+
+    say_if_idle(run_to_end(work, command=doing))
+
+
+@click.command("start")
+@click.argument("services", nargs=-1, metavar="[SERVICE]…")
+@fleet_options
+@wait_option
+def start(source: FleetSource, services: tuple[str, ...], wait_timeout: float) -> None:
+    """Start replicas that were stopped, and wait until they are ready."""
+    from fleetctl.plan.power import plan_start
+
+    run_plan(source, services, plan_start, doing="start", wait_timeout=wait_timeout)
+
+
+@click.command("stop")
+@click.argument("services", nargs=-1, metavar="[SERVICE]…")
+@fleet_options
+@grace_option
+def stop(source: FleetSource, services: tuple[str, ...], timeout: float | None) -> None:
+    """Stop replicas and keep them, for 'fleetctl start'."""
+    from fleetctl.plan.power import plan_stop
+
+    run_plan(
+        source,
+        services,
+        lambda _, observed, chosen: plan_stop(observed, chosen, grace=timeout),
+        doing="stop",
+    )
+
+
+@click.command("restart")
+@click.argument("services", nargs=-1, metavar="[SERVICE]…")
+@fleet_options
+@grace_option
+@wait_option
+def restart(source: FleetSource, services: tuple[str, ...], timeout: float | None, wait_timeout: float) -> None:
+    """Restart replicas one after the other, the next when the one before is ready again."""
+    from fleetctl.plan.power import plan_restart
+
+    run_plan(
+        source,
+        services,
+        lambda fleet, observed, chosen: plan_restart(fleet, observed, chosen, grace=timeout),
+        doing="restart",
+        wait_timeout=wait_timeout,
+    )

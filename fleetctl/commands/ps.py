@@ -1,0 +1,120 @@
+"""fleetctl ps: the replicas there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from fleetctl.commands.options import FleetSource, fleet_options, format_option
+from fleetctl.commands.session import opened, select_replicas
+
+if TYPE_CHECKING:
+    from fleetctl.spec.model import Fleet
+    from fleetctl.state.observed import Replica
+
+FILTERS = ("status", "service", "health", "name")
+AT_REST = ("created", "exited", "dead", "removing")
+
+
+@click.command("ps")
+@click.argument("names", nargs=-1, metavar="[SERVICE]…")
+@fleet_options
+@click.option("-a", "--all", "every", is_flag=True, help="Show replicas that do not run, too.")
+@click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help=f"Keep what fits; keys: {', '.join(FILTERS)}.",
+)
+@click.option("--no-trunc", is_flag=True, help="Do not shorten commands.")
+@format_option
+def command(
+    source: FleetSource,
+    names: tuple[str, ...],
+    every: bool,
+    quiet: bool,
+    filters: tuple[str, ...],
+    no_trunc: bool,
+    output: str,
+) -> None:
+    """List the replicas with their addresses and the identity each of them gives right now."""
+    from fleetctl.view.documents import replicas_document, show_document
+    from fleetctl.view.tables import show_replicas
+    from fleetctl.view.terminal import write
+
+    wanted = parse_filters(filters)
+    fleet = source.load_name()
+    with opened() as engine:
+        everything = engine.observe_replicas(fleet.name)
+        chosen = select_replicas(fleet, everything, names)
+        by_status = any(key == "status" for key, _ in wanted)
+        replicas = [
+            replica
+            for replica in sorted(chosen, key=lambda replica: (replica.service, replica.number, replica.name))
+            if (every or by_status or output == "json" or replica.state not in AT_REST) and fits(replica, wanted)
+        ]
+        if quiet:
+            for replica in replicas:
+                write(replica.id if no_trunc else replica.id[:12])
+            return
+        instances = identify(fleet, replicas, local=engine.local)
+        if output == "json":
+            document = replicas_document(fleet.name, engine.inspect(replicas), instances)
+            show_document(document)
+            return
+    show_replicas(replicas, {name: identity or "-" for name, identity in instances.items()}, full=no_trunc)
+    tell_drift(fleet, everything, names, shown=replicas)
+
+
+def parse_filters(filters: Iterable[str]) -> list[tuple[str, str]]:
+    parsed = []
+    for text in filters:
+        key, equals, value = text.partition("=")
+        if not equals or key not in FILTERS:
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE with a key of {', '.join(FILTERS)}")
+        parsed.append((key, value))
+    return parsed
+
+
+def fits(replica: Replica, filters: Iterable[tuple[str, str]]) -> bool:
+    """Whether a replica fits every key; several values of one key are alternatives, as in Docker."""
+    values = {"status": replica.state, "service": replica.service, "health": replica.health, "name": replica.name}
+    asked: dict[str, set[str]] = {}
+    for key, value in filters:
+        asked.setdefault(key, set()).add(value)
+    return all(values[key] in wanted for key, wanted in asked.items())
+
+
+def identify(fleet: Fleet, replicas: Sequence[Replica], *, local: bool) -> dict[str, str | None]:
+    """The identity that each running replica of an HTTP service gives, asked now; short patience."""
+    from fleetctl.check.replicas import check_replicas
+
+    pairs = [
+        (replica, fleet.services[replica.service])
+        for replica in replicas
+        if replica.service in fleet.services and replica.state == "running"
+    ]
+    return {reply.replica: reply.identity for reply in check_replicas(pairs, local=local, timeout=2.0)}
+
+
+def tell_drift(fleet: Fleet, everything: Sequence[Replica], names: Sequence[str], *, shown: Sequence[Replica]) -> None:
+    """Say on stderr where what runs is not what the file asks for."""
+    from fleetctl.view.terminal import note, warn
+
+    for service in fleet.services.values():
+        if names and service.name not in names:
+            continue
+        own = [replica for replica in everything if replica.service == service.name]
+        running = sum(replica.state == "running" for replica in own)
+        if running != service.replicas:
+            warn(f"{service.name}: {running} of {service.replicas} replicas are running; 'fleetctl up' mends it")
+    orphans = sorted({replica.service for replica in everything} - {*fleet.services, *fleet.inactive})
+    if orphans and fleet.services:
+        warn(f"services that are not in the file: {', '.join(orphans)}; 'fleetctl up --remove-orphans' removes them")
+    hidden = len([replica for replica in everything if replica.state in AT_REST and replica not in shown])
+    if hidden and not names:
+        note(f"({hidden} not running; -a shows {'it' if hidden == 1 else 'them'})")

@@ -1,0 +1,76 @@
+"""The command line as a whole: every command by its name; a command's module is imported when it is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from fleetctl import __version__
+
+COMMANDS = {
+    # name: (module, attribute)
+    "build": ("images", "build"),
+    "completion": ("completion", "command"),
+    "config": ("config", "command"),
+    "curl": ("curl", "command"),
+    "doctor": ("doctor", "command"),
+    "down": ("down", "command"),
+    "exec": ("exec", "command"),
+    "inspect-network": ("inspect_network", "command"),
+    "logs": ("logs", "command"),
+    "plan": ("plan", "command"),
+    "port": ("port", "command"),
+    "ps": ("ps", "command"),
+    "pull": ("images", "pull"),
+    "restart": ("power", "restart"),
+    "scale": ("scale", "command"),
+    "start": ("power", "start"),
+    "stop": ("power", "stop"),
+    "top": ("top", "command"),
+    "up": ("up", "command"),
+    "version": ("version", "command"),
+}
+
+
+class Commands(click.Group):
+    """A group whose commands live in modules of their own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name]
+        found = getattr(import_module(f"fleetctl.commands.{module}"), attribute)
+        assert isinstance(found, click.Command)  # noqa: S101  # the table above names commands
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest command for a mistyped one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            if near:
+                error.message += f" Did you mean '{near[0]}'?"
+            raise
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "-V", "--version", prog_name="fleetctl")
+def cli() -> None:
+    """Launch several copies of a server on a Docker bridge network, and see that it works.
+
+    fleetctl reads fleet.yaml, a strict subset of the Compose Specification.
+
+    \b
+    Exit codes: 0 converged, 1 failed, 2 usage or configuration, 3 engine unreachable,
+    4 verification failed, 5 out of addresses or ports, 6 another run holds the lock,
+    130/143 interrupted.
+    """

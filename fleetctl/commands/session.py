@@ -1,0 +1,184 @@
+"""What commands that talk to the engine share: opening it, stopping on a signal, and turning a report into an exit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from fleetctl.errors import FleetError, Interrupted
+
+if TYPE_CHECKING:
+    from fleetctl.engine.docker_host import DockerHost
+    from fleetctl.plan.outcome import RunReport
+    from fleetctl.plan.steps import Plan
+    from fleetctl.spec.model import Fleet
+    from fleetctl.state.observed import Replica
+    from fleetctl.view.progress import Progress
+
+
+@contextmanager
+def opened(progress: Callable[[str, str], None] | None = None) -> Iterator[DockerHost]:
+    """The engine, closed at the end."""
+    from fleetctl.engine.registry import open_engine
+
+    engine = open_engine(os.environ, progress=progress)
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+class Stop:
+    """Set by the first SIGINT or SIGTERM; the second ends the process at once."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.number = 0
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        if self.number:
+            os._exit(128 + number)
+        self.number = number
+        self.event.set()
+        os.write(2, b"\nstopping: what has begun is finished; once more to leave at once\n")
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Within the block a signal asks the run to stop instead of breaking it off."""
+    stop = Stop()
+    former = {number: signal.signal(number, stop.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+Work = Callable[["DockerHost", "Progress", threading.Event], "RunReport"]
+
+
+def run_to_end(work: Work, *, command: str, quiet: bool = False) -> RunReport:
+    """Open the engine, do the work with progress shown, and raise what it failed with. Returns the report of a run
+    in which everything was done."""
+    from fleetctl.view.progress import Progress
+
+    with stoppable() as stop, Progress(quiet=quiet) as progress, opened(progress.building) as engine:
+        try:
+            report = work(engine, progress, stop.event)
+        except FleetError:
+            if stop.event.is_set():
+                raise Interrupted(
+                    f"interrupted; run 'fleetctl {command}' again to go on", signal_number=stop.number
+                ) from None
+            raise
+    if report.interrupted:
+        raise interrupted(report, stop.number, command)
+    if report.failures:
+        raise_failures(report)
+    return report
+
+
+def interrupted(report: RunReport, number: int, command: str) -> Interrupted:
+    """Says what was done and what is left."""
+    from fleetctl.plan.actions import target, verb
+
+    done = sum(result.status == "done" for result in report.results)
+    left = [result.step for result in report.results if result.status == "skipped"]
+    shown = "; ".join(f"{verb(step.action)} {target(step.action)}" for step in left[:4])
+    more = f"; and {len(left) - 4} more" if len(left) > 4 else ""
+    return Interrupted(
+        f"interrupted after {done} steps; {len(left)} left{f': {shown}{more}' if left else ''}",
+        signal_number=number,
+        hint=f"nothing is lost: run 'fleetctl {command}' again to go on, or 'fleetctl down' to take it down",
+    )
+
+
+def raise_failures(report: RunReport) -> None:
+    """Show every failure but the gravest, and raise that one."""
+    from fleetctl.view.terminal import show_error
+
+    errors = [failure.error for failure in report.failures if failure.error is not None]
+    gravest = max(errors, key=lambda error: error.exit_code)
+    shown: set[str] = set()
+    for error in errors:
+        if error is not gravest and error.message not in shown:
+            shown.add(error.message)
+            show_error(error)
+    raise gravest
+
+
+def confirm_outage(yes: bool) -> Callable[[Plan], None]:
+    """Asks before a network is made anew, because all its replicas are gone meanwhile; only on a terminal."""
+
+    def prepare(plan: Plan) -> None:
+        import sys
+
+        import click
+
+        from fleetctl.plan.actions import RemoveNetwork, RemoveReplica
+
+        outage = [step for step in plan.steps if isinstance(step.action, RemoveNetwork)]
+        gone = [step for step in plan.steps if isinstance(step.action, RemoveReplica)]
+        if yes or not outage or not gone or not sys.stdin.isatty() or not sys.stderr.isatty():
+            return
+        for step in outage:
+            click.echo(str(step), err=True)
+        if not click.confirm("Until it is there again nothing answers. Go on?", err=True):
+            raise FleetError("nothing was changed", hint="-y answers the question beforehand")
+
+    return prepare
+
+
+def select_replicas(fleet: Fleet, replicas: Sequence[Replica], names: Sequence[str]) -> list[Replica]:
+    """The replicas that are meant by service name, by SERVICE-N or by container name; all without names. Raises
+    ConfigError for a name that fits nothing."""
+    from fleetctl.errors import ConfigError
+
+    if not names:
+        return list(replicas)
+    chosen: list[Replica] = []
+    for name in names:
+        found = [
+            replica
+            for replica in replicas
+            if name in (replica.service, replica.name, f"{replica.service}-{replica.number}")
+        ]
+        if not found and name not in fleet.services:
+            known = ", ".join(fleet.services) or "none"
+            raise ConfigError(f"no service or replica named {name} in fleet {fleet.name}", hint=f"services: {known}")
+        chosen += [replica for replica in found if replica not in chosen]
+    return chosen
+
+
+def select_one(replicas: Sequence[Replica], fleet: Fleet, service: str, index: int | None) -> Replica:
+    """The replica of that number, or the service's first running one. Raises FleetError when there is none."""
+    from fleetctl.errors import ConfigError
+
+    if service not in fleet.services and not any(replica.service == service for replica in replicas):
+        known = ", ".join(fleet.services) or "none"
+        raise ConfigError(f"no service named {service} in fleet {fleet.name}", hint=f"services: {known}")
+    own = [replica for replica in replicas if replica.service == service]
+    if index is not None:
+        for replica in own:
+            if replica.number == index:
+                return replica
+        numbers = ", ".join(str(replica.number) for replica in own) or "none"
+        raise ConfigError(f"service {service} has no replica {index}", hint=f"its replicas: {numbers}")
+    running = [replica for replica in own if replica.state == "running"]
+    if not running:
+        raise FleetError(f"service {service} has no running replica", hint="fleetctl up")
+    return running[0]
+
+
+def say_if_idle(report: RunReport) -> None:
+    """Tell when nothing had to be done."""
+    from fleetctl.view.terminal import note
+
+    if not report.changed:
+        note("nothing to do")

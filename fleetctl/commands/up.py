@@ -1,0 +1,145 @@
+"""fleetctl up: make the fleet what fleet.yaml says, and show that it answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from fleetctl.commands.options import FleetSource, ScaleType, fleet_options, format_option
+from fleetctl.commands.session import confirm_outage, opened, run_to_end
+
+if TYPE_CHECKING:
+    from fleetctl.controller import Order
+    from fleetctl.engine.docker_host import DockerHost
+    from fleetctl.spec.model import Fleet
+
+
+@click.command("up")
+@click.argument("services", nargs=-1, metavar="[SERVICE]…")
+@fleet_options
+@click.option("-d", "--detach", is_flag=True, help="Accepted out of habit: up always returns once all is ready.")
+@click.option("--build", is_flag=True, help="Build images even when their context has not changed.")
+@click.option(
+    "--pull",
+    type=click.Choice(["always", "missing", "never"]),
+    help="When to pull images, whatever their pull_policy says.",
+)
+@click.option("--scale", type=ScaleType(), multiple=True, help="Run this many replicas of a service, this time.")
+@click.option("--force-recreate", is_flag=True, help="Replace every replica, changed or not.")
+@click.option("--no-recreate", is_flag=True, help="Keep existing replicas even when they are outdated.")
+@click.option("--no-deps", is_flag=True, help="Leave out the services that the named ones depend on.")
+@click.option("--remove-orphans", is_flag=True, help="Remove replicas of services that are not in the file any more.")
+@click.option("-t", "--timeout", type=click.FloatRange(min=0), help="Grace in seconds when a replica is stopped.")
+@click.option(
+    "--wait-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds a replica may take until it is ready.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before a network is made anew.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done and why, and do nothing.")
+@click.option("--parallel", type=click.IntRange(1, 64), default=8, show_default=True, help="Engine calls at a time.")
+@format_option
+def command(
+    source: FleetSource,
+    services: tuple[str, ...],
+    detach: bool,
+    build: bool,
+    pull: str | None,
+    scale: tuple[tuple[str, int], ...],
+    force_recreate: bool,
+    no_recreate: bool,
+    no_deps: bool,
+    remove_orphans: bool,
+    timeout: float | None,
+    wait_timeout: float,
+    yes: bool,
+    dry_run: bool,
+    parallel: int,
+    output: str,
+) -> None:
+    """Launch the fleet: build, create, start, wait until every replica answers, and show them.
+
+    Does only what is missing; run it again at any time. Outdated replicas are replaced one by one, the new one
+    ready before the old one goes."""
+    from fleetctl.controller import Order
+    from fleetctl.plan.launch import Wishes
+
+    if force_recreate and no_recreate:
+        raise click.UsageError("--force-recreate and --no-recreate exclude each other")
+    fleet = source.load(dict(scale))
+    wishes = Wishes(
+        services=services,
+        dependencies=not no_deps,
+        force_recreate=force_recreate,
+        no_recreate=no_recreate,
+        remove_orphans=remove_orphans,
+        grace=timeout,
+    )
+    order = Order(
+        wishes=wishes,
+        build=build,
+        pull=pull,  # type: ignore[arg-type]  # click.Choice checked it
+        workers=parallel,
+        wait_timeout=wait_timeout,
+        doing="up",
+    )
+    if dry_run:
+        from fleetctl.commands.plan import show_preview
+
+        show_preview(fleet, order, output)
+        return
+    launch(fleet, order, output=output, yes=yes)
+
+
+def launch(fleet: Fleet, order: Order, *, output: str = "table", yes: bool = False) -> None:
+    """Deploy, tell what nobody did anything about, and show the replicas."""
+    from fleetctl.commands.session import say_if_idle
+    from fleetctl.controller import deploy
+
+    ask = confirm_outage(yes)
+
+    def work(engine, progress, stop):  # type: ignore[no-untyped-def]  # a Work
+        from fleetctl.view.terminal import warn
+
+        def prepare(plan):  # type: ignore[no-untyped-def]  # a Prepare
+            ask(plan)
+            progress.prepare(plan)
+            for notice in plan.notices:
+                warn(notice)
+
+        return deploy(fleet, engine, progress, order, stop=stop, prepare=prepare)
+
+    report = run_to_end(work, command=order.doing)
+    say_if_idle(report)
+    with opened() as engine:
+        show(fleet, engine, output)
+
+
+def show(fleet: Fleet, engine: DockerHost, output: str) -> None:
+    """The replicas with address, veth, identity and latency. Raises VerificationFailed when one does not answer."""
+    from fleetctl.check.replicas import check_replicas
+    from fleetctl.commands.curl import refuse_wrong_replies
+    from fleetctl.net.observe import observe_topology
+    from fleetctl.view.documents import replicas_document, show_document
+    from fleetctl.view.tables import show_fleet
+
+    observed = engine.observe(fleet.name)
+    replicas = engine.inspect(observed.replicas)
+    pairs = [(replica, fleet.services[replica.service]) for replica in replicas if replica.service in fleet.services]
+    replies = check_replicas(pairs, local=engine.local)
+    if output == "json":
+        instances = {reply.replica: reply.identity for reply in replies}
+        show_document(replicas_document(fleet.name, replicas, instances))
+    else:
+        topology = observe_topology(fleet.name, observed.own_networks(), replicas, local=engine.local)
+        veths = {
+            attachment.replica: attachment.veth.name
+            for network in topology.networks
+            for attachment in network.attachments
+            if attachment.veth is not None
+        }
+        show_fleet(replicas, replies, veths)
+    refuse_wrong_replies(replies)

@@ -1,0 +1,95 @@
+"""Results for programs: JSON with a schema number, documented in docs/json.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fleetctl.plan.actions import target, verb
+from fleetctl.plan.steps import Plan
+from fleetctl.state.observed import Replica
+from fleetctl.state.probes import ReplicaReply
+from fleetctl.view.terminal import write
+
+SCHEMA = 1
+"""Raised when a key changes its meaning or goes; new keys may come without."""
+
+Document = dict[str, Any]
+
+
+def show_document(document: Mapping[str, Any]) -> None:
+    """Print a document as JSON, ASCII only: nothing in it can steer a terminal."""
+    write(json.dumps(document, indent=2))
+
+
+def replicas_document(fleet_name: str, replicas: Iterable[Replica], instances: Mapping[str, str | None]) -> Document:
+    """`ps --format json`; times are RFC 3339 in UTC."""
+    return {
+        "schema": SCHEMA,
+        "fleet": fleet_name,
+        "replicas": [
+            {
+                "name": replica.name,
+                "service": replica.service,
+                "number": replica.number,
+                "id": replica.id,
+                "image": replica.image,
+                "state": replica.state,
+                "health": replica.health,
+                "status": replica.status,
+                "exit_code": replica.exit_code,
+                "restarts": replica.restarts,
+                "created": replica.created.isoformat(),
+                "started": replica.started.isoformat() if replica.started is not None else None,
+                "ports": [
+                    {
+                        "target": port.container_port,
+                        "protocol": port.protocol,
+                        "host_ip": port.host_ip,
+                        "published": port.host_port,
+                    }
+                    for port in replica.ports
+                ],
+                "networks": {
+                    name: {"ipv4": endpoint.ipv4, "prefix": endpoint.prefix, "mac": endpoint.mac}
+                    for name, endpoint in replica.endpoints.items()
+                },
+                "instance": instances.get(replica.name),
+            }
+            for replica in replicas
+        ],
+    }
+
+
+def replies_document(fleet_name: str, replies: Iterable[ReplicaReply]) -> Document:
+    """`curl --format json`."""
+    return {
+        "schema": SCHEMA,
+        "fleet": fleet_name,
+        "replies": [
+            {
+                "replica": reply.replica,
+                "url": reply.reply.url,
+                "status": reply.reply.status,
+                "milliseconds": round(reply.reply.milliseconds, 3) if reply.reply.milliseconds is not None else None,
+                "identity": reply.identity,
+                "line": reply.reply.first_line or None,
+                "error": reply.error,
+            }
+            for reply in replies
+        ],
+    }
+
+
+def plan_document(fleet_name: str, plan: Plan) -> Document:
+    """`plan --format json`."""
+    return {
+        "schema": SCHEMA,
+        "fleet": fleet_name,
+        "steps": [
+            {"action": verb(step.action), "target": target(step.action), "because": step.because}
+            for step in plan.shown()
+        ],
+        "notices": list(plan.notices),
+    }

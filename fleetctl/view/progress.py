@@ -1,0 +1,124 @@
+"""Shows a plan while it runs: redrawn in place on a terminal, plain lines elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from fleetctl.plan.actions import AwaitReplica, BuildImage, PullImage, target, verb
+from fleetctl.plan.outcome import Event
+from fleetctl.plan.steps import Plan
+from fleetctl.view.terminal import is_animated, note, stderr
+from fleetctl.view.text import first_line, safe
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.live import Live
+
+SHOWN = 10
+"""Running steps shown at a time."""
+PAST = {
+    "create": "created",
+    "start": "started",
+    "stop": "stopped",
+    "remove": "removed",
+    "await": "ready",
+    "restart": "restarted",
+    "unpause": "unpaused",
+    "rename": "renamed",
+    "connect": "connected",
+    "disconnect": "disconnected",
+    "wait": "waited",
+}
+
+
+def done_text(action_verb: str) -> str:
+    head, _, tail = action_verb.partition(" ")
+    past = {"build": "built", "pull": "pulled", **PAST}.get(head, head)
+    return f"{past} {tail}".rstrip()
+
+
+class Progress:
+    """A Listener; use it as a context manager around the run."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.animated = is_animated() and not quiet
+        self.lock = threading.Lock()
+        self.total = 0
+        self.ended = 0
+        self.began = time.monotonic()
+        self.running: dict[str, tuple[str, str, float]] = {}
+        self.live: Live | None = None
+
+    def __enter__(self) -> Progress:
+        if self.animated:
+            from rich.live import Live
+
+            self.live = Live(get_renderable=self.picture, console=stderr(), refresh_per_second=8, transient=True)
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    def prepare(self, plan: Plan) -> None:
+        """Take note of how many steps are to come."""
+        with self.lock:
+            self.total += sum(1 for _ in plan.shown())
+
+    def building(self, reference: str, line: str) -> None:
+        """One line of a build's or pull's output."""
+        with self.lock:
+            for name, (what, _, since) in self.running.items():
+                if what.endswith(f" {reference}"):
+                    self.running[name] = (what, first_line(line, 60), since)
+        if not self.animated and not self.quiet and line.startswith("Step "):
+            note(f"  {first_line(line, 100)}")
+
+    def __call__(self, event: Event) -> None:
+        """Take in one event, from any thread."""
+        step = event.step
+        what = f"{verb(step.action)} {target(step.action)}"
+        with self.lock:
+            if event.kind == "started":
+                self.running[step.id] = (safe(what), "", time.monotonic())
+            elif event.kind == "progress":
+                _, _, since = self.running.get(step.id, ("", "", time.monotonic()))
+                self.running[step.id] = (safe(what), first_line(event.detail, 90), since)
+            else:
+                self.running.pop(step.id, None)
+                self.ended += step.only_if_failed is None
+        if self.quiet or self.animated:
+            return
+        if event.kind == "started" and isinstance(step.action, BuildImage | PullImage):
+            note(f"{what} ({step.because})")
+        elif event.kind == "done":
+            note(f"{done_text(verb(step.action))} {target(step.action)}{reason(event)}")
+
+    def picture(self) -> Group:
+        """What the terminal shows right now."""
+        from rich.console import Group
+        from rich.text import Text
+
+        with self.lock:
+            running = list(self.running.values())
+            ended, total = self.ended, self.total
+        now = time.monotonic()
+        lines = [Text(f"{ended}/{total} steps, {now - self.began:.0f} s", style="bold")]
+        for what, detail, since in running[:SHOWN]:
+            tail = f"  {detail}" if detail else ""
+            lines.append(Text(f"  {what} {now - since:.0f} s{tail}", no_wrap=True, overflow="ellipsis"))
+        if len(running) > SHOWN:
+            lines.append(Text(f"  and {len(running) - SHOWN} more"))
+        return Group(*lines)
+
+
+def reason(event: Event) -> str:
+    """Why, for the steps that say something new."""
+    return "" if isinstance(event.step.action, AwaitReplica) else f" ({event.step.because})"

@@ -1,0 +1,235 @@
+"""Tables for people: as wide as they need where nobody measures, fitted to the terminal where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from fleetctl.plan.actions import target, verb
+from fleetctl.plan.steps import Plan
+from fleetctl.state.observed import Published, Replica
+from fleetctl.state.probes import ReplicaReply
+from fleetctl.view.terminal import note, stdout
+from fleetctl.view.text import safe
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+GAP = 2
+COMMAND_WIDTH = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column; where the terminal is too narrow the one with the highest `spare` goes first, 0 never."""
+
+    title: str
+    spare: int = 0
+    right: bool = False
+
+
+def show_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows of foreign or own text under their titles; columns that do not fit are named on stderr."""
+    from rich.cells import cell_len
+    from rich.table import Table
+
+    console = stdout()
+    cells = [[safe(cell) for cell in row] for row in rows]
+    widths = [
+        max([cell_len(column.title), *(cell_len(row[index]) for row in cells)]) for index, column in enumerate(columns)
+    ]
+    kept = list(range(len(columns)))
+    while sum(widths[index] + GAP for index in kept) - GAP > console.width:
+        spare = [index for index in kept if columns[index].spare]
+        if not spare:
+            break
+        kept.remove(max(spare, key=lambda index: columns[index].spare))
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold", show_edge=False)
+    for index in kept:
+        table.add_column(
+            columns[index].title,
+            justify="right" if columns[index].right else "left",
+            no_wrap=True,
+            overflow="fold" if columns[index].spare == 0 else "ellipsis",
+        )
+    for row in cells:
+        table.add_row(*(styled(row[index]) for index in kept))
+    with console.capture() as captured:
+        console.print(table)
+    print_lines(captured.get())
+    dropped = [column.title for index, column in enumerate(columns) if index not in kept]
+    if dropped:
+        note(f"(not shown at {console.width} columns: {', '.join(dropped)}; --format json has all)")
+
+
+def print_lines(text: str) -> None:
+    """Write lines without trailing blanks."""
+    from fleetctl.view.terminal import write
+
+    write("\n".join(line.rstrip() for line in text.rstrip("\n").splitlines()))
+
+
+STYLES = (
+    ("Up", "green"),
+    ("running", "green"),
+    ("Exited (0)", "yellow"),
+    ("Exited", "red"),
+    ("Restarting", "red"),
+    ("Created", "yellow"),
+    ("Paused", "yellow"),
+)
+
+
+def styled(cell: str) -> Text:
+    """A cell in the colour of what it says; never read as markup."""
+    from rich.text import Text
+
+    if "(unhealthy)" in cell:
+        return Text(cell, style="red")
+    style = next((style for start, style in STYLES if cell.startswith(start)), "")
+    return Text(cell, style=style)
+
+
+PS_COLUMNS = (
+    Column("NAME"),
+    Column("IMAGE", spare=5),
+    Column("COMMAND", spare=9),
+    Column("SERVICE", spare=7),
+    Column("CREATED", spare=8),
+    Column("STATUS"),
+    Column("PORTS", spare=4),
+    Column("IP"),
+    Column("INSTANCE", spare=3),
+)
+
+
+def show_replicas(
+    replicas: Iterable[Replica], instances: Mapping[str, str], *, full: bool, now: datetime | None = None
+) -> None:
+    """The table of `ps`; `instances` maps replica names to the identity each gave, or to why it gave none."""
+    now = now or datetime.now(UTC)
+    show_table(
+        PS_COLUMNS,
+        [
+            (
+                replica.name,
+                replica.image,
+                command_text(replica.command, full=full),
+                replica.service,
+                f"{ago(now - replica.created.astimezone(UTC))} ago",
+                replica.status or replica.state,
+                ", ".join(port_text(port) for port in replica.ports),
+                ", ".join(endpoint.ipv4 for endpoint in replica.endpoints.values() if endpoint.ipv4) or "-",
+                instances.get(replica.name, "-"),
+            )
+            for replica in replicas
+        ],
+    )
+
+
+def command_text(command: str, *, full: bool) -> str:
+    short = command if full or len(command) <= COMMAND_WIDTH else command[: COMMAND_WIDTH - 1] + "…"
+    return f'"{short}"'
+
+
+def port_text(port: Published) -> str:
+    """In Docker's own way: 127.0.0.1:32768->8080/tcp, or 8080/tcp when it is only exposed."""
+    inside = f"{port.container_port}/{port.protocol}"
+    if port.host_port is None:
+        return inside
+    host = port.host_ip or ""
+    return f"{f'[{host}]' if ':' in host else host}:{port.host_port}->{inside}"
+
+
+def ago(delta: object) -> str:
+    """A duration in its largest whole unit, as Docker shows it."""
+    seconds = max(0, int(getattr(delta, "total_seconds", lambda: 0)()))
+    for size, name in ((604_800, "week"), (86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= 2 * size or (seconds >= size and name != "minute"):
+            count = seconds // size
+            return f"{count} {name}{'s' if count != 1 else ''}"
+    return f"{seconds} second{'s' if seconds != 1 else ''}" if seconds < 60 else "About a minute"
+
+
+def show_plan(plan: Plan) -> None:
+    """One line per step: what, to what, why."""
+    steps = [step for step in plan.shown() if verb(step.action) != "await"]
+    show_table(
+        (Column("ACTION"), Column("TARGET"), Column("BECAUSE")),
+        [(verb(step.action), target(step.action), step.because) for step in steps],
+    )
+
+
+REPLY_COLUMNS = (
+    Column("REPLICA"),
+    Column("URL", spare=2),
+    Column("STATUS"),
+    Column("TIME", right=True),
+    Column("INSTANCE", spare=1),
+    Column("ANSWER", spare=3),
+)
+
+
+def show_replies(replies: Iterable[ReplicaReply]) -> None:
+    """The table of `curl`: what every replica answered."""
+    show_table(
+        REPLY_COLUMNS,
+        [
+            (
+                reply.replica,
+                reply.reply.url,
+                str(reply.reply.status) if reply.reply.status is not None else "-",
+                milliseconds(reply.reply.milliseconds),
+                reply.identity or "-",
+                reply.error or shorten(reply.reply.first_line),
+            )
+            for reply in replies
+        ],
+    )
+
+
+def shorten(text: str, width: int = 60) -> str:
+    from fleetctl.view.text import first_line
+
+    return first_line(text, width)
+
+
+def milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} ms"
+
+
+FLEET_COLUMNS = (
+    Column("NAME"),
+    Column("IP"),
+    Column("VETH", spare=2),
+    Column("INSTANCE"),
+    Column("LATENCY", right=True, spare=3),
+    Column("STATUS", spare=4),
+)
+
+
+def show_fleet(replicas: Iterable[Replica], replies: Iterable[ReplicaReply], veths: Mapping[str, str]) -> None:
+    """The table that ends `up`: name, address, veth on the host, identity and latency of every replica."""
+    answers = {reply.replica: reply for reply in replies}
+    rows = []
+    for replica in replicas:
+        answer = answers.get(replica.name)
+        rows.append(
+            (
+                replica.name,
+                ", ".join(endpoint.ipv4 for endpoint in replica.endpoints.values() if endpoint.ipv4) or "-",
+                veths.get(replica.name, "-"),
+                "-" if answer is None else answer.identity or answer.error or "answers",
+                "-" if answer is None else milliseconds(answer.reply.milliseconds),
+                replica.status,
+            )
+        )
+    show_table(FLEET_COLUMNS, rows)
+
+
+def show_processes(name: str, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """The table of `top` for one replica."""
+    print_lines(safe(name))
+    show_table([Column(title) for title in titles], rows)

@@ -1,0 +1,95 @@
+"""The two streams: results on stdout, progress and warnings on stderr; colour only where it is wanted."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fleetctl.errors import FleetError
+
+UNLIMITED = 100_000
+"""Columns when the output is no terminal: lines are never folded for a program that reads them."""
+
+
+def stdout() -> Console:
+    """A console for results."""
+    return console(stderr=False)
+
+
+def stderr() -> Console:
+    """A console for progress, warnings and errors."""
+    return console(stderr=True)
+
+
+def console(*, stderr: bool) -> Console:
+    """Markup and emoji codes are off: foreign text must stay what it is. NO_COLOR and a stream that is no terminal
+    switch colour off (rich follows no-color.org)."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(
+        file=stream,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        soft_wrap=False,
+        width=None if stream.isatty() else UNLIMITED,
+        force_terminal=None if stream.isatty() else False,
+    )
+
+
+def is_animated() -> bool:
+    """Whether progress may be redrawn in place."""
+    return sys.stderr.isatty() and os.environ.get("TERM") not in (None, "", "dumb")
+
+
+def has_colour(stream: object) -> bool:
+    """Whether a stream takes colour: a terminal, and NO_COLOR (no-color.org) is unset or empty."""
+    isatty = getattr(stream, "isatty", lambda: False)
+    return bool(isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def warn(text: str) -> None:
+    """One warning, on stderr."""
+    say("warning", "33", text)
+
+
+def note(text: str) -> None:
+    """One remark, on stderr."""
+    from fleetctl.view.text import safe
+
+    print(safe(text, newlines=True), file=sys.stderr)  # noqa: T201  # the view is where printing happens
+
+
+def show_error(error: FleetError) -> None:
+    """What, where, and how to mend it, on stderr."""
+    from fleetctl.errors import ConfigError
+
+    if isinstance(error, ConfigError) and error.problems:
+        for problem in error.problems:
+            say("error", "31", str(problem))
+            if problem.hint:
+                say("  hint", "36", problem.hint)
+        if error.hint:
+            say("hint", "36", error.hint)
+        return
+    say("error", "31", error.message)
+    if error.hint:
+        say("hint", "36", error.hint)
+
+
+def say(kind: str, colour: str, text: str) -> None:
+    from fleetctl.view.text import safe
+
+    label = f"\x1b[{colour}m{kind}:\x1b[0m" if has_colour(sys.stderr) else f"{kind}:"
+    first, *rest = safe(text, newlines=True).splitlines() or [""]
+    print("\n".join([f"{label} {first}", *(f"  {line}" for line in rest)]), file=sys.stderr)  # noqa: T201
+
+
+def write(text: str) -> None:
+    """A result that is text already, on stdout; whoever calls has made foreign parts safe."""
+    print(text)  # noqa: T201
