@@ -44,8 +44,8 @@ wheels: env ## The hash-locked wheels that go into the UUID server's image
 	@PYTHON=$(BIN)/python images/uuid/fetch-wheels
 clean: ## Take the fleet down and remove .venv, wheels and caches; engine, images and .env stay
 	@if [ -x $(BIN)/fleetctl ] && timeout 10 docker version >/dev/null 2>&1; then $(BIN)/fleetctl down; fi
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist images/uuid/wheels
-	find fleetctl tests images bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .venv dist images/uuid/wheels
+	find . -name .git -prune -o \( -name __pycache__ -o -name '.*_cache' \) -prune -exec rm -rf {} +
 	@echo "Kept: the Docker engine, the images in it, .env, and the packages that were installed." >&2
 
 ##@ Help
