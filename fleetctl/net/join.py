@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import ip_address, ip_network
 from typing import TypeVar
 
 from fleetctl.state.network import Attachment, Interface, Namespace, Topology, WiredNetwork
@@ -45,19 +46,26 @@ def _network(
 ) -> WiredNetwork:
     unknown: dict[str, str] = {}
     bridge = _known(unknown, "bridge", lambda: _bridge(network, host))
+    here = [(replica, endpoint) for replica in replicas if (endpoint := _endpoint(replica, network))]
     return WiredNetwork(
         name=network.name,
         id=network.id,
         driver=network.driver,
-        subnets=network.subnets,
+        subnets=tuple(_with_gateway(subnet, gateway, here) for subnet, gateway in network.subnets),
         bridge=bridge,
         attachments=tuple(
             _attachment(replica, endpoint, bridge, unknown, host, inside.get(replica.id, _UNREAD))
-            for replica in replicas
-            if (endpoint := _endpoint(replica, network)) is not None
+            for replica, endpoint in here
         ),
         unknown=unknown,
     )
+
+
+def _with_gateway(subnet: str, gateway: str | None, here: Sequence[tuple[Replica, Endpoint]]) -> tuple[str, str | None]:
+    """The subnet with its gateway. Where the file names none the engine picks one and tells it only to endpoints."""
+    told = (endpoint.gateway for _, endpoint in here if endpoint.gateway)
+    own = (address for address in told if ip_address(address) in ip_network(subnet, strict=False))
+    return subnet, gateway or next(own, None)
 
 
 def _endpoint(replica: Replica, network: ObservedNetwork) -> Endpoint | None:
@@ -89,7 +97,7 @@ def _attachment(
             unknown["gateway"] = "the engine gave it none in this network"
     else:
         interface = veth = port_state = None
-        reason = f"it is {replica.state}: only a running container has a network namespace"
+        reason = f"it is {replica.state}, so it has no network namespace"
         unknown = dict.fromkeys(("pid", "interface", "veth", "port", "gateway"), reason)
     return Attachment(
         replica=replica.name,
@@ -103,14 +111,16 @@ def _attachment(
         aliases=endpoint.aliases,
         gateway=endpoint.gateway or None,
         engine_ipv4=_cidr(endpoint),
-        engine_mac=endpoint.mac or None,
+        engine_mac=endpoint.mac.lower() if endpoint.mac else None,
         unknown=unknown,
     )
 
 
 def _unattached(replica: Replica) -> Attachment:
-    others = ", ".join(sorted(replica.endpoints)) or "no network at all"
-    reason = f"it is in none of the fleet's networks (in {others})"
+    others = ", ".join(
+        f"{endpoint.network_name} ({endpoint.network_id[:12]})" for endpoint in replica.endpoints.values()
+    )
+    reason = f"it is in none of the fleet's networks, only in {others}" if others else "it is in no network"
     return Attachment(
         replica=replica.name,
         service=replica.service,
@@ -197,11 +207,14 @@ def _port_by_namespace(
     """The veth of a replica that may not be looked into: a container has one port only on each bridge."""
     if endpoint.ipv4 not in namespace.local_ipv4:
         raise _UnknownError(f"its process is in a namespace without the engine's address {endpoint.ipv4}")
-    ports = [veth for veth in here if bridge and veth.bridge_ifindex == bridge.ifindex]
-    found = [veth for veth in ports if veth.kind == "veth" and veth.peer_nsid == namespace.nsid]
+    found = [
+        veth
+        for veth in here
+        if veth.kind == "veth" and bridge and (veth.bridge_ifindex, veth.peer_nsid) == (bridge.ifindex, namespace.nsid)
+    ]
     if len(found) != 1:
         raise _UnknownError(
-            f"{len(found)} ports of the bridge have their other end in the replica's namespace, and "
+            f"{len(found) or 'no'} ports of the network's bridge lead into its namespace, and "
             + namespace.unknown["interfaces"]
         )
     return found[0]
