@@ -41,7 +41,7 @@ engine: ## A Docker engine that answers: found, or installed and started
 base: engine ## The base of the Python images: pulled, or built from Debian packages
 	@images/base/build
 wheels: env ## The hash-locked wheels that go into the UUID server's image
-	@PYTHON=$(BIN)/python images/uuid/fetch-wheels
+	@PYTHON="$(CURDIR)/$(BIN)/python" images/uuid/fetch-wheels
 clean: ## Take the fleet down and remove .venv, wheels and caches; engine, images and .env stay
 	@if [ -x $(BIN)/fleetctl ] && timeout 10 docker version >/dev/null 2>&1; then $(BIN)/fleetctl down; fi
 	rm -rf .venv dist images/uuid/wheels
