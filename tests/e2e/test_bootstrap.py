@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import subprocess
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import docker
@@ -14,6 +16,7 @@ import pytest
 from tests.fakes.tiny_image import tiny_image
 
 ROOT = Path(__file__).parents[2]
+OF_MAKE = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "FLAGS"}
 
 # Run as process 1 of its own mount, network and process namespaces, so that it sees an empty /run and no dockerd.
 # Both pid files name a process that lives and is another program, as after a restart of the machine.
@@ -42,7 +45,8 @@ def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = Non
     return subprocess.run(
         command,
         cwd=cwd,
-        env={**os.environ, **(env or {})},
+        # Under `make test FLAGS=...` these would reach into the make that a test runs.
+        env={name: value for name, value in {**os.environ, **(env or {})}.items() if name not in OF_MAKE},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -186,3 +190,36 @@ def test_a_base_that_cannot_be_had_is_refused_and_env_stays(base_step: Path, tmp
     assert done.returncode == 1, done.stdout
     assert "FLEET_BASE names localhost:1/none:none, which is neither here nor to be pulled" in done.stdout
     assert dotenv.read_text() == "FLEET_BASE=localhost:1/none:none\n"
+
+
+@pytest.fixture
+def fleet_name() -> Iterator[str]:
+    """A name of its own for the repository's fleet, which is gone afterwards."""
+    name = f"test-make-{uuid.uuid4().hex[:8]}"
+    yield name
+    run("make", "down", env={"FLEET_NAME": name})
+
+
+def test_make_up_ends_with_a_running_fleet_and_again_has_nothing_to_do(fleet_name: str) -> None:
+    env = {"FLEET_NAME": fleet_name}
+    uuids = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+
+    first = run("make", "up", env=env)
+    again = run("make", "up", env=env)
+    inspected = run("make", "inspect", env=env)
+
+    assert first.returncode == 0, first.stdout
+    replicas = re.findall(rf"^{fleet_name}-web-\d+ .* veth\w+ +({uuids}) ", first.stdout, re.MULTILINE)
+    assert len(set(replicas)) == 3, first.stdout
+    assert again.returncode == 0, again.stdout
+    assert "nothing to do\n" in again.stdout
+    assert re.findall(rf"^{fleet_name}-web-\d+ .* veth\w+ +({uuids}) ", again.stdout, re.MULTILINE) == replicas
+    assert len(re.findall(rf"^ +{fleet_name}-web-\d+ +running", inspected.stdout, re.MULTILINE)) == 3
+
+    down = run("make", "down", env=env)
+
+    assert down.returncode == 0, down.stdout
+    mine = f"dev.fleetctl.fleet={fleet_name}"
+    client = docker.from_env()
+    assert client.containers.list(all=True, filters={"label": mine}) == []
+    assert client.networks.list(filters={"label": mine}) == []
