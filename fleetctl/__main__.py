@@ -45,7 +45,7 @@ def run() -> int:
         return 130
     except BrokenPipeError:
         raise
-    except Exception as error:  # noqa: BLE001  # the last resort: a user never sees a traceback
+    except Exception as error:  # the last resort: a user never sees a traceback
         if os.environ.get("FLEET_TRACEBACK"):
             raise
         show_error(

@@ -165,7 +165,7 @@ def baseline_hint(service: Service, lines: tuple[str, ...]) -> str:
     if told is not None and service.baseline == "restricted":
         return (
             f"it runs under the restricted baseline, which refused: {told[:160]}\n"
-            f"allow just what it needs in services.{service.name} (tmpfs, user, cap_add, read_only: false), or opt out: "
-            "x-fleet: {baseline: compatible}"
+            f"allow just what it needs in services.{service.name} (tmpfs, user, cap_add, read_only: false), "
+            "or opt out: x-fleet: {baseline: compatible}"
         )
     return f"see all of it with 'fleetctl logs {service.name}', mend the cause, and run 'fleetctl up' again"

@@ -14,6 +14,7 @@ from fleetctl.state.observed import Replica
 from fleetctl.state.probes import ReplicaReply, Reply
 
 AT_ONCE = 16
+LOOPBACK_OF_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where to ask what is published everywhere
 
 
 def address_of(replica: Replica, http: HttpSettings, *, local: bool) -> tuple[str, int] | None:
@@ -27,7 +28,7 @@ def address_of(replica: Replica, http: HttpSettings, *, local: bool) -> tuple[st
     for port in replica.ports:
         if port.container_port == http.port and port.host_port is not None:
             host = port.host_ip or "127.0.0.1"
-            return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port.host_port
+            return LOOPBACK_OF_ANY.get(host, host), port.host_port
     return None
 
 

@@ -7,7 +7,7 @@ import click
 from fleetctl.commands.options import FleetSource, fleet_options
 
 
-@click.command("config")
+@click.command("config", short_help="Check the file and print what it comes to.")
 @fleet_options
 @click.option("-q", "--quiet", is_flag=True, help="Only check; print nothing.")
 @click.option(

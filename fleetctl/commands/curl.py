@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fleetctl.state.probes import ReplicaReply
 
 
-@click.command("curl")
+@click.command("curl", short_help="Ask every replica over HTTP by its own address.")
 @click.argument("names", nargs=-1, metavar="[SERVICE]…")
 @fleet_options
 @click.option("--path", help="The path to ask for.  [default: the service's x-fleet.http.path]")

@@ -30,7 +30,7 @@ class Finding:
     exit_code: int = 0
 
 
-@click.command("doctor")
+@click.command("doctor", short_help="Look whether everything a fleet needs is there.")
 @fleet_options
 @format_option
 @click.pass_context

@@ -8,7 +8,7 @@ from fleetctl.commands.options import FleetSource, fleet_options
 from fleetctl.commands.session import run_to_end, say_if_idle
 
 
-@click.command("down")
+@click.command("down", short_help="Stop and remove the fleet.")
 @fleet_options
 @click.option("-v", "--volumes", is_flag=True, help="Remove the fleet's named volumes too: their data is lost.")
 @click.option("--rmi", type=click.Choice(["local", "all"]), help="Remove images too: those built here, or all.")

@@ -10,7 +10,11 @@ from fleetctl.commands.options import FleetSource, fleet_options, split_target
 from fleetctl.commands.session import opened, select_one
 
 
-@click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(
+    "exec",
+    short_help="Run a command in a replica.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 @fleet_options
 @click.option("--index", type=click.IntRange(min=1), help="Number of the replica.  [default: the first running]")
 @click.option("-T", "--no-tty", is_flag=True, help="No terminal even when there is one.")
@@ -36,6 +40,10 @@ def command(
     On a terminal the command gets one; what it prints reaches you as it is, for you asked for just that."""
     from fleetctl.engine.exec_session import ExecRequest, run_exec
 
+    if words[0] == "--":
+        words = words[1:]
+    if not words:
+        raise click.UsageError("no command is given")
     fleet = source.load_name()
     with opened() as engine:
         replicas = engine.observe_replicas(fleet.name)

@@ -20,7 +20,7 @@ def make_images(source: FleetSource, order, *, pull_only: bool) -> None:  # type
     say_if_idle(run_to_end(work, command=order.doing))
 
 
-@click.command("build")
+@click.command("build", short_help="Build the images whose context has changed.")
 @click.argument("services", nargs=-1, metavar="[SERVICE]…")
 @fleet_options
 @click.option("--no-cache", is_flag=True, help="Do not use layers of earlier builds; builds even when unchanged.")
@@ -43,7 +43,7 @@ def build(source: FleetSource, services: tuple[str, ...], no_cache: bool, pull_b
     make_images(source, order, pull_only=False)
 
 
-@click.command("pull")
+@click.command("pull", short_help="Pull images that are not built here.")
 @click.argument("services", nargs=-1, metavar="[SERVICE]…")
 @fleet_options
 @click.option("--policy", type=click.Choice(["always", "missing"]), default="always", show_default=True)

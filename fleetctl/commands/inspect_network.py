@@ -9,7 +9,7 @@ from fleetctl.commands.session import opened
 from fleetctl.errors import FleetError
 
 
-@click.command("inspect-network")
+@click.command("inspect-network", short_help="Show veth pair, bridge and addresses of every replica.")
 @fleet_options
 @format_option
 def command(source: FleetSource, output: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleetctl.commands.options import FleetSource, fleet_options
+from fleetctl.commands.options import FleetSource, fleet_options_without_f
 from fleetctl.commands.session import opened, select_replicas
 from fleetctl.errors import FleetError
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from fleetctl.state.observed import Replica
 
 
-@click.command("logs")
+@click.command("logs", short_help="Show what the replicas have written.")
 @click.argument("names", nargs=-1, metavar="[SERVICE|REPLICA]…")
-@fleet_options
+@fleet_options_without_f
 @click.option("-f", "--follow", is_flag=True, help="Go on as lines come, until interrupted.")
 @click.option("-n", "--tail", "tail", default="all", metavar="LINES", help="Only the last lines of each replica.")
 @click.option("--since", metavar="TIME", help="RFC 3339, or relative such as 10m or 1h30m.")
@@ -72,7 +72,7 @@ def command(
 
 def merged(engine: DockerHost, replicas: list[Replica], wanted: LogOptions) -> Iterator[tuple[Replica, bytes]]:
     """Chunks of all logs as they come; ends when every container has ended."""
-    arrived: queue.SimpleQueue[tuple[Replica, bytes | None | FleetError]] = queue.SimpleQueue()
+    arrived: queue.SimpleQueue[tuple[Replica, bytes | FleetError | None]] = queue.SimpleQueue()
 
     def follow(replica: Replica) -> None:
         try:

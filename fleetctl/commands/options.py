@@ -82,13 +82,23 @@ def find_file(directory: Path) -> str | None:
 
 
 def fleet_options(function: Function) -> Function:
-    """Add -f, -p, --env-file and --profile; the command gets them as one FleetSource named `source`."""
+    """Add -f, -p, --env-file, --profile and --unsafe; the command gets them as one FleetSource named `source`. The
+    same options may stand before the command, as in Docker Compose; those after it win."""
+    return add_fleet_options(function, short_file=True)
+
+
+def fleet_options_without_f(function: Function) -> Function:
+    """The same for a command in which -f means something else: there the file is --file, or -f before the command."""
+    return add_fleet_options(function, short_file=False)
+
+
+def add_fleet_options(function: Function, *, short_file: bool) -> Function:
     from functools import wraps
 
+    file_names = ("-f", "--file", "files") if short_file else ("--file", "files")
+
     @click.option(
-        "-f",
-        "--file",
-        "files",
+        *file_names,
         multiple=True,
         metavar="FILE",
         help="The fleet's file; may be given again, '-' is stdin.  [default: the nearest fleet.yaml; env FLEET_FILE]",
@@ -97,8 +107,10 @@ def fleet_options(function: Function) -> Function:
     @click.option("--env-file", metavar="FILE", help="Variables for ${…} in the file, instead of .env beside it.")
     @click.option("--profile", "profiles", multiple=True, metavar="NAME", help="Include services of this profile.")
     @click.option("--unsafe", is_flag=True, help="Allow keys that give the host away; each is printed.")
+    @click.pass_context  # type: ignore[arg-type]  # wraps hides that the context comes first
     @wraps(function)
     def wrapped(
+        context: click.Context,
         files: tuple[str, ...],
         fleet_name: str | None,
         env_file: str | None,
@@ -106,7 +118,17 @@ def fleet_options(function: Function) -> Function:
         unsafe: bool,
         **rest: Any,
     ) -> Any:
-        return function(source=FleetSource(files, fleet_name, env_file, profiles, unsafe), **rest)
+        before = context.obj if isinstance(context.obj, FleetSource) else FleetSource()
+        source = FleetSource(
+            files or before.files,
+            fleet_name or before.fleet_name,
+            env_file or before.env_file,
+            profiles or before.profiles,
+            unsafe or before.unsafe,
+        )
+        if context.parent is None:
+            context.obj = source
+        return function(source=source, **rest)
 
     return wrapped  # type: ignore[return-value]  # the same function with other parameters
 
@@ -123,7 +145,7 @@ def format_option(function: Function) -> Function:
     )(function)
 
 
-class ScaleType(click.ParamType):
+class ScaleType(click.ParamType[tuple[str, int]]):
     """SERVICE=COUNT."""
 
     name = "SERVICE=COUNT"

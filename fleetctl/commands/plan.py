@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fleetctl.spec.model import Fleet
 
 
-@click.command("plan")
+@click.command("plan", short_help="Show what up would do, and why.")
 @click.argument("services", nargs=-1, metavar="[SERVICE]…")
 @fleet_options
 @click.option("--exit-code", is_flag=True, help="Exit 1 when there is something to do, 0 when there is nothing.")

@@ -9,7 +9,7 @@ from fleetctl.commands.session import opened, select_one
 from fleetctl.errors import FleetError
 
 
-@click.command("port")
+@click.command("port", short_help="Print where a port is published.")
 @click.argument("service")
 @click.argument("port", type=click.IntRange(1, 65535), metavar="PORT")
 @fleet_options

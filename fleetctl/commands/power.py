@@ -56,7 +56,7 @@ def run_plan(
     say_if_idle(run_to_end(work, command=doing))
 
 
-@click.command("start")
+@click.command("start", short_help="Start replicas that were stopped.")
 @click.argument("services", nargs=-1, metavar="[SERVICE]…")
 @fleet_options
 @wait_option
@@ -67,7 +67,7 @@ def start(source: FleetSource, services: tuple[str, ...], wait_timeout: float) -
     run_plan(source, services, plan_start, doing="start", wait_timeout=wait_timeout)
 
 
-@click.command("stop")
+@click.command("stop", short_help="Stop replicas and keep them.")
 @click.argument("services", nargs=-1, metavar="[SERVICE]…")
 @fleet_options
 @grace_option
@@ -83,7 +83,7 @@ def stop(source: FleetSource, services: tuple[str, ...], timeout: float | None) 
     )
 
 
-@click.command("restart")
+@click.command("restart", short_help="Restart replicas one after the other.")
 @click.argument("services", nargs=-1, metavar="[SERVICE]…")
 @fleet_options
 @grace_option

@@ -18,7 +18,7 @@ FILTERS = ("status", "service", "health", "name")
 AT_REST = ("created", "exited", "dead", "removing")
 
 
-@click.command("ps")
+@click.command("ps", short_help="List the replicas.")
 @click.argument("names", nargs=-1, metavar="[SERVICE]…")
 @fleet_options
 @click.option("-a", "--all", "every", is_flag=True, help="Show replicas that do not run, too.")

@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 
 from fleetctl import __version__
+from fleetctl.commands.options import FleetSource, fleet_options
 
 COMMANDS = {
     # name: (module, attribute)
@@ -58,16 +59,18 @@ class Commands(click.Group):
 
             near = get_close_matches(args[0], COMMANDS, n=1)
             if near:
-                error.message += f" Did you mean '{near[0]}'?"
+                raise click.UsageError(f"{error.message} Did you mean '{near[0]}'?", ctx=ctx) from None
             raise
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", prog_name="fleetctl")
-def cli() -> None:
+@fleet_options
+def cli(source: FleetSource) -> None:
     """Launch several copies of a server on a Docker bridge network, and see that it works.
 
-    fleetctl reads fleet.yaml, a strict subset of the Compose Specification.
+    fleetctl reads fleet.yaml, a strict subset of the Compose Specification. The options that choose it may stand
+    before or after the command.
 
     \b
     Exit codes: 0 converged, 1 failed, 2 usage or configuration, 3 engine unreachable,

@@ -7,7 +7,7 @@ import click
 from fleetctl.commands.options import FleetSource, ScaleType, fleet_options, format_option
 
 
-@click.command("scale")
+@click.command("scale", short_help="Run more or fewer replicas of a service.")
 @click.argument("counts", nargs=-1, required=True, type=ScaleType(), metavar="SERVICE=COUNT…")
 @fleet_options
 @click.option("--no-deps", is_flag=True, help="Leave out the services that the named ones depend on.")

@@ -8,7 +8,7 @@ from fleetctl.commands.options import FleetSource, fleet_options, format_option
 from fleetctl.commands.session import opened, select_replicas
 
 
-@click.command("top")
+@click.command("top", short_help="Show the processes of every replica.")
 @click.argument("names", nargs=-1, metavar="[SERVICE|REPLICA]…")
 @fleet_options
 @format_option

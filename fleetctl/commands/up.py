@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fleetctl.spec.model import Fleet
 
 
-@click.command("up")
+@click.command("up", short_help="Launch the fleet and show that it answers.")
 @click.argument("services", nargs=-1, metavar="[SERVICE]…")
 @fleet_options
 @click.option("-d", "--detach", is_flag=True, help="Accepted out of habit: up always returns once all is ready.")

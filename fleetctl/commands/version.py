@@ -11,7 +11,7 @@ from fleetctl import __version__
 from fleetctl.commands.options import format_option
 
 
-@click.command("version")
+@click.command("version", short_help="Print fleetctl's and the engine's version.")
 @click.option("--client", is_flag=True, help="Do not ask the engine.")
 @format_option
 def command(client: bool, output: str) -> None:

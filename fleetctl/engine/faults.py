@@ -31,8 +31,7 @@ ENGINE_SAYS: tuple[tuple[str, type[FleetError], str], ...] = (
         "another network has an overlapping subnet: docker network ls; or set x-fleet.addresses.block",
     ),
     (
-        r"could not find an available,? non-overlapping IPv4 address pool"
-        r"|all predefined address pools have been fully subnetted",
+        r"non-overlapping IPv4 address pool|all predefined address pools have been fully subnetted",
         ResourceExhausted,
         "remove networks you no longer need (docker network prune shows them), or give the network a subnet",
     ),

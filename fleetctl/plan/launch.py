@@ -96,7 +96,7 @@ def plan_launch(
 ) -> Launch:
     """Add the steps that create, connect, start and await one replica."""
     service = work.service
-    first, *others = service.networks or (None,)
+    first, others = next(iter(service.networks), None), list(service.networks)[1:]
     create = draft.add(
         CreateReplica(
             fleet=work.fleet.name,
@@ -117,7 +117,6 @@ def plan_launch(
     made = Ref(container_name or work.container_name(number), made_by=create)
     before_start = create
     for key in others:
-        assert key is not None
         before_start = draft.add(
             ConnectNetwork(made, work.network_refs[key], service.networks[key]),
             f"services.{service.name}.networks names {key}",

@@ -232,9 +232,7 @@ def plan_orphans(draft: Draft, fleet: Fleet, observed: Observed, wishes: Wishes)
     orphans = [replica for replica in observed.replicas if replica.service not in known]
     if orphans and not wishes.remove_orphans:
         names = ", ".join(replica.name for replica in orphans)
-        draft.notices.append(
-            f"{names}: no such service in the file any more; --remove-orphans removes {'it' if len(orphans) == 1 else 'them'}"
-        )
+        draft.notices.append(f"{names}: no such service in the file any more; --remove-orphans removes such replicas")
         return
     for replica in orphans:
         because = f"service {replica.service} is not in the file"

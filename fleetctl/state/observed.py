@@ -63,7 +63,8 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class ObservedNetwork:
-    """A network of the engine, ours or not. `key` and `fleet` are None for a stranger's; `subnets` are (CIDR, gateway)."""
+    """A network of the engine, ours or not. `key` and `fleet` are None for a stranger's; `subnets` are pairs of
+    CIDR and gateway."""
 
     id: str
     name: str
