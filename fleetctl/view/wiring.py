@@ -24,6 +24,7 @@ _NAMED = 4
 """How many replicas a note names before it counts."""
 
 _TITLES = ("REPLICA", "STATE", "INTERFACE", "ADDRESS", "MAC", "MTU", "VETH", "VETH MAC", "PORT", "ALIASES")
+_WIRING = ("interface", "veth", "port")
 _Row: TypeAlias = Mapping[str, Text]
 
 
@@ -79,8 +80,7 @@ def topology_view(topology: Topology, *, width: int) -> RenderableType:
         return Text(f"fleet {safe(topology.fleet)} has no network and no replica")
     blocks = [[*_heading(network), *_body(network, width)] for network in topology.networks]
     if topology.unattached:
-        stray = WiredNetwork(name="", id="", driver="", attachments=topology.unattached)
-        blocks.append([Text("in none of the fleet's networks", style="bold"), *_body(stray, width)])
+        blocks.append([*_strays(topology.unattached)])
     for block in blocks[:-1]:
         block.append(Text())
     return Group(*(part for block in blocks for part in block))
@@ -114,6 +114,14 @@ def _body(network: WiredNetwork, width: int) -> Iterator[RenderableType]:
         yield Text()
     for note in notes:
         yield _indented(Text(note, style=_UNSETTLED))
+
+
+def _strays(attachments: Sequence[Attachment]) -> Iterator[RenderableType]:
+    yield Text("in none of the fleet's networks", style="bold")
+    for attachment in attachments:
+        name, state = Text(safe(attachment.replica), style="bold"), _state(attachment.state)
+        reason = Text(safe(attachment.unknown["interface"]), style=_UNSETTLED)
+        yield _indented(_line([(name, 0), (state, 0), (reason, 0)]))
 
 
 def _row(attachment: Attachment, bridge: Interface | None) -> _Row:
@@ -186,12 +194,13 @@ def _notes(network: WiredNetwork) -> Iterator[str]:
 def _reasons(attachment: Attachment) -> Iterator[str]:
     """Why some of one replica's wiring is not shown, one sentence a reason."""
     fields: dict[str, list[str]] = {}
-    for field in ("interface", "veth", "port"):
+    for field in _WIRING:
         if field in attachment.unknown:
             fields.setdefault(attachment.unknown[field], []).append(field)
     for reason, named in fields.items():
         told = " (address and MAC are the engine's)" if "interface" in named and attachment.engine_ipv4 else ""
-        yield f"{', '.join(named)} unknown{told}: {reason}"
+        what = "wiring" if len(named) == len(_WIRING) else " and ".join(named)
+        yield f"{what} unknown{told}: {reason}"
 
 
 def _differences(attachment: Attachment, network: WiredNetwork) -> Iterator[str]:
