@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import docker
@@ -16,7 +16,8 @@ import pytest
 from tests.fakes.tiny_image import tiny_image
 
 ROOT = Path(__file__).parents[2]
-OF_MAKE = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "FLAGS"}
+# Under `make test FLAGS=...` these would reach into the make that a test runs.
+OF_MAKE = dict.fromkeys(("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "FLAGS"))
 
 # Run as process 1 of its own mount, network and process namespaces, so that it sees an empty /run and no dockerd.
 # Both pid files name a process that lives and is another program, as after a restart of the machine.
@@ -40,13 +41,18 @@ kill "$second"; gone "$second"
 """
 
 
-def run(*command: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command in the tree with `env` over this process's environment; both outputs are in `stdout`."""
+def run(
+    *command: str | Path, cwd: Path = ROOT, env: Mapping[str, str | None] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in the tree with `env` over this process's environment, None taking a variable out of it.
+
+    Both outputs are in `stdout`.
+    """
+    wanted = {**os.environ, **OF_MAKE, **(env or {})}
     return subprocess.run(
         command,
         cwd=cwd,
-        # Under `make test FLAGS=...` these would reach into the make that a test runs.
-        env={name: value for name, value in {**os.environ, **(env or {})}.items() if name not in OF_MAKE},
+        env={name: value for name, value in wanted.items() if value is not None},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -80,7 +86,7 @@ def test_an_engine_that_docker_host_names_in_vain_is_named_and_no_other_started(
 
 
 def test_an_engine_that_a_docker_context_names_in_vain_is_named_and_no_other_started(tmp_path: Path) -> None:
-    env = {"DOCKER_CONFIG": str(tmp_path), "DOCKER_HOST": ""}
+    env = {"DOCKER_CONFIG": str(tmp_path), "DOCKER_CONTEXT": None, "DOCKER_HOST": None}
     run("docker", "context", "create", "far", "--docker", f"host=unix://{tmp_path}/none.sock", env=env)
     run("docker", "context", "use", "far", env=env)
 
@@ -97,7 +103,7 @@ def test_without_rights_the_engine_step_exits_3_with_the_commands_to_run() -> No
     script = Path(ROOT, "bootstrap/engine").read_text()
 
     # Given as text, because nobody may not be able to read this tree.
-    done = run(*nobody, "sh", "-c", script, "engine", cwd=Path("/"), env={"HOME": "/", "DOCKER_HOST": ""})
+    done = run(*nobody, "sh", "-c", script, "engine", cwd=Path("/"), env={"HOME": "/", "DOCKER_HOST": None})
 
     assert done.returncode == 3, done.stdout
     assert "sudo usermod -aG docker" in done.stdout
@@ -110,7 +116,7 @@ def test_an_engine_starts_where_a_dead_one_left_its_pid_files_and_again_after_a_
     Path(tmp_path, "log").mkdir()
     alone = ("unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child")
 
-    done = run(*alone, "sh", "-c", OWN_MACHINE, "sh", tmp_path, env={"DOCKER_HOST": ""})
+    done = run(*alone, "sh", "-c", OWN_MACHINE, "sh", tmp_path, env={"DOCKER_HOST": None})
 
     assert done.returncode == 0, done.stdout
     starting, answers = r"engine: starting dockerd .*\n", r"engine: Docker .* answers\n"
@@ -141,7 +147,7 @@ def test_without_a_python_that_is_new_enough_the_commands_to_get_one_are_printed
     old.write_text("#!/bin/sh\nexit 1\n")  # what an older Python's `sys.exit(version < (3, 11))` comes to
     old.chmod(0o755)
 
-    done = run(Path(tmp_path, "bootstrap/environment"), env={"PATH": str(tools), "PYTHON": ""})
+    done = run(Path(tmp_path, "bootstrap/environment"), env={"PATH": str(tools), "PYTHON": None})
 
     assert done.returncode == 1, done.stdout
     assert "no Python 3.11 or newer found on PATH" in done.stdout
@@ -174,7 +180,7 @@ def test_a_base_that_env_names_already_is_left_as_it_is(base_step: Path, tmp_pat
     dotenv.write_text(f"FLEET_BASE={image}\nLAST=2\n")
     before = dotenv.stat()
 
-    done = run(base_step, env={"FLEET_BASE": ""})
+    done = run(base_step, env={"FLEET_BASE": None})
 
     assert (done.returncode, done.stdout) == (0, f"base: FLEET_BASE={image}\n")
     assert (dotenv.stat().st_ino, dotenv.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
@@ -185,7 +191,7 @@ def test_a_base_that_cannot_be_had_is_refused_and_env_stays(base_step: Path, tmp
     dotenv = Path(tmp_path, ".env")
     dotenv.write_text("FLEET_BASE=localhost:1/none:none\n")
 
-    done = run(base_step, env={"FLEET_BASE": ""})
+    done = run(base_step, env={"FLEET_BASE": None})
 
     assert done.returncode == 1, done.stdout
     assert "FLEET_BASE names localhost:1/none:none, which is neither here nor to be pulled" in done.stdout
