@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from fleetctl.spec.baseline import Defaults
-from fleetctl.spec.compose import HealthcheckShape, LoggingShape, ServiceShape, UlimitShape
+from fleetctl.spec.compose_parts import HealthcheckShape, LoggingShape, UlimitShape
+from fleetctl.spec.compose_service import ServiceShape
 from fleetctl.spec.danger import (
     canonical_capability,
     is_dangerous_capability,
@@ -83,14 +84,16 @@ def _read_capabilities(site: Site, raw: list[str] | None) -> tuple[str, ...]:
         if name not in known_capabilities():
             hint = suggest(name, known_capabilities()) or "see capabilities(7)"
             site.at(index).report(f"not a capability: {text[:60]!r}", hint)
-        elif name not in names:
+        elif name in names:
+            site.at(index).report(f"{name} appears twice", "keep one of them")
+        else:
             names.append(name)
     return tuple(names)
 
 
 def _read_options(site: Site, raw: list[str] | None, defaults: Defaults, project: Project) -> tuple[str, ...]:
     """The baseline's no-new-privileges stays unless the file says false."""
-    options: list[str] = []
+    options: dict[str, None] = {}
     for index, text in enumerate(raw or ()):
         match = _OPTION.fullmatch(text)
         if match is None:
@@ -104,10 +107,12 @@ def _read_options(site: Site, raw: list[str] | None, defaults: Defaults, project
             site.at(index).report(f"refused: {why}", _UNSAFE)
         elif option.startswith("seccomp=") and option != "seccomp=unconfined":
             site.at(index).report("not yet supported: a seccomp profile of your own", "delete it")
-        elif option not in options:
-            options.append(option)
+        elif option in options:
+            site.at(index).report(f"{option} appears twice", "keep one of them")
+        else:
+            options[option] = None
     if not any(option.startswith("no-new-privileges") for option in options):
-        options = [*defaults.security_opt, *options]
+        return (*defaults.security_opt, *options)
     return tuple(options)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fleetctl.spec.baseline import Defaults
-from fleetctl.spec.compose import DeployShape, ResourcesShape, RestartPolicyShape, UpdateShape
+from fleetctl.spec.compose_deploy import DeployShape, ResourcesShape, RestartPolicyShape, UpdateShape
 from fleetctl.spec.model import Resources, Restart, RestartName, UpdatePolicy
 from fleetctl.spec.site import Site, suggest
 from fleetctl.spec.units import parse_bytes, parse_duration, parse_processors

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from fleetctl.errors import Problem
 from fleetctl.spec.interpolate import InterpolationError, interpolate
-from fleetctl.spec.tree import MAX_BYTES
+from fleetctl.spec.problems import Problems
+from fleetctl.spec.textfile import decode
+
+MAX_VARIABLES = 5_000
+MAX_EXPANDED = 4 << 20
+"""Characters of all values together, once their variables are replaced."""
 
 _LINE = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*(?:([=:])[ \t]*|(?=\n|$|#))")
 _BLANK = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|$)")
@@ -20,34 +24,31 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", '"': '"', "$": "$$"}
 
 
 def read_variables(
-    data: bytes, label: str, variables: Mapping[str, str], problems: list[Problem]
+    data: bytes, label: str, variables: Mapping[str, str], problems: Problems
 ) -> dict[str, tuple[str | None, int]]:
     """NAME -> (value, line) of a file of `KEY=VALUE` lines; the value of a bare KEY is None.
 
     'single quotes' keep everything, "double quotes" know \\n and \\$; values outside single quotes are interpolated
-    from `variables`, which win, and from lines above. Mistakes go to `problems`; `label` names the file there.
+    from `variables`, which win, and from lines above. Mistakes go to `problems`, where `label` names the file;
+    raises Stop.
     """
-    if len(data) > MAX_BYTES:
-        problems.append(Problem(f"{label}:1:1", "", "the file is larger than 1 MiB"))
-        return {}
-    try:
-        text = data.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        problems.append(Problem(f"{label}:{line}:1", "", "not UTF-8 text", "save the file as UTF-8"))
-        return {}
+    text = decode(data, label, problems)
     found: dict[str, tuple[str | None, int]] = {}
     at, line = 0, 1
+    length = 0
     while at < len(text):
+        if length > MAX_EXPANDED or len(found) > MAX_VARIABLES:
+            problems.stop(f"{label}:{line}:1", "", f"more than {MAX_VARIABLES} variables, or 4 MiB of them")
         start = at
         blank = _BLANK.match(text, at)
         if blank and blank.end() > at:
             at = blank.end()
         else:
             try:
-                at = _read_line(text, at, line, variables, found)
+                name, at = _read_line(text, at, line, variables, found)
+                length += len(found[name][0] or "")
             except InterpolationError as error:
-                problems.append(Problem(f"{label}:{line}:1", "", str(error), error.hint))
+                problems.add(f"{label}:{line}:1", "", str(error), error.hint)
                 end = text.find("\n", at)
                 at = len(text) if end < 0 else end + 1
         line += text.count("\n", start, at)
@@ -56,15 +57,15 @@ def read_variables(
 
 def _read_line(
     text: str, at: int, line: int, variables: Mapping[str, str], found: dict[str, tuple[str | None, int]]
-) -> int:
-    """Read the assignment at `at` into `found` and return where the next line begins."""
+) -> tuple[str, int]:
+    """Read the assignment at `at` into `found`; its name, and where the next line begins."""
     match = _LINE.match(text, at)
     if match is None:
         raise InterpolationError("not KEY=VALUE", at, "write NAME=value; names have letters, digits and _")
     name, operator = match.groups()
     if not operator:
         found[name] = (None, line)
-        return _next_line(text, match.end())
+        return name, _next_line(text, match.end())
     value, end = _read_value(text, match.end())
     if "\0" in value:
         raise InterpolationError(f"{name} contains a NUL byte", at)
@@ -73,7 +74,7 @@ def _read_line(
         return variables[wanted] if wanted in variables else found.get(wanted, (None, 0))[0]
 
     found[name] = (interpolate(value, lookup), line)
-    return _next_line(text, end)
+    return name, _next_line(text, end)
 
 
 def _next_line(text: str, at: int) -> int:

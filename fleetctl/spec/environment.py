@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Callable
-from pathlib import Path
-
-from fleetctl.spec.compose import EnvFileShape, ServiceShape
+from fleetctl.spec.compose_parts import EnvFileShape
+from fleetctl.spec.compose_service import ServiceShape
 from fleetctl.spec.dotenv import read_variables
+from fleetctl.spec.paths import join
 from fleetctl.spec.project import Project
-from fleetctl.spec.site import Site, join
-from fleetctl.spec.tree import MAX_BYTES
+from fleetctl.spec.site import Site
+from fleetctl.spec.textfile import read_regular
 from fleetctl.spec.values import check_names, locate, read_pairs
 
 
@@ -39,7 +36,7 @@ def _read_file(site: Site, entry: EnvFileShape, project: Project, origins: dict[
     path = locate(site, project.directory, entry.path)
     if path is None or (entry.required is False and not path.exists()):
         return {}
-    data = read_bounded(path, site.report)
+    data = read_regular(path, site.report)
     if data is None:
         return {}
     found = read_variables(data, entry.path, project.variables, site.problems)
@@ -52,18 +49,3 @@ def _read_file(site: Site, entry: EnvFileShape, project: Project, origins: dict[
             if written is None or written.startswith(f"{entry.path}:"):
                 origins[join("environment", name)] = f"{entry.path}:{line}:1"
     return pairs
-
-
-def read_bounded(path: Path, report: Callable[[str, str | None], None]) -> bytes | None:
-    """The bytes of a regular file, one more than the limit at most; None, with the mistake reported, on failure."""
-    try:
-        # Without O_NONBLOCK a named pipe would wait for a writer without end.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                report(f"{path} is not a file", None)
-                return None
-            return stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        report(f"{path} cannot be read: {error.strerror}", "create it, or correct the path")
-        return None

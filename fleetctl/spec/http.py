@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fleetctl.spec.compose import HttpShape
+from fleetctl.spec.compose_service import HttpShape
 from fleetctl.spec.model import HttpSettings, Identity
 from fleetctl.spec.site import Site
 

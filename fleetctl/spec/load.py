@@ -9,24 +9,26 @@ from dataclasses import replace
 from pathlib import Path
 
 from fleetctl.errors import ConfigError, Problem
-from fleetctl.spec.compose import Document, FileShape, ServiceShape
-from fleetctl.spec.dotenv import read_variables
-from fleetctl.spec.environment import read_bounded
+from fleetctl.spec.compose import Document, FileShape
+from fleetctl.spec.compose_service import ServiceShape
+from fleetctl.spec.dotenv import MAX_EXPANDED, read_variables
 from fleetctl.spec.interpolate import InterpolationError, interpolate
 from fleetctl.spec.merge import merge_trees
 from fleetctl.spec.model import Fleet, Network, Service
 from fleetctl.spec.networks import check_fixed_addresses, read_address_range, read_networks, read_volumes
+from fleetctl.spec.paths import join
 from fleetctl.spec.positions import Items, Mark, Node, Scalar, Table
+from fleetctl.spec.problems import Problems, Stop
 from fleetctl.spec.project import Project
 from fleetctl.spec.references import check_host_ports, check_networks, settle_dependencies
 from fleetctl.spec.services import check_name, read_service
 from fleetctl.spec.shape import read_shape
-from fleetctl.spec.site import Site
-from fleetctl.spec.tree import MAX_BYTES, Unreadable, read_tree
+from fleetctl.spec.site import Site, check_keys
+from fleetctl.spec.textfile import MAX_BYTES, read_regular
+from fleetctl.spec.tree import read_tree
 from fleetctl.spec.values import locate
 
 _FLEET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
-_MOST_PROBLEMS = 100
 
 
 def load_fleet(
@@ -45,31 +47,42 @@ def load_fleet(
     `fleet_name` beats the file's `name:`, which beats the directory's. Services without an active profile are left out.
     `unsafe` allows what gives the host away. Raises ConfigError, whose `problems` are all mistakes found.
     """
-    problems: list[Problem] = []
-    directory = _directory(paths)
-    variables = _read_dotenv(directory, env_file, environment, problems)
-    tree = _read_files(paths, variables, read_stdin, problems)
-    if tree is None:
-        raise _error(problems)
-    site = Site(tree, tree.mark, "", problems)
-    document = read_shape(site, Document)
-    if document is None:
-        raise _error(problems)
-    fleet = _build(site, document, directory, variables, fleet_name, profiles, unsafe, tuple(map(str, paths)))
-    if problems:
-        raise _error(problems)
+    problems = Problems()
+    try:
+        fleet = _load(paths, environment, fleet_name, profiles, env_file, unsafe, read_stdin, problems)
+    except Stop:
+        fleet = None
+    if fleet is None or problems:
+        raise _error(problems.found)
     return fleet
 
 
-def _error(problems: list[Problem]) -> ConfigError:
-    """One error for all problems, in the order of the files, each said once."""
-    unique = list(dict.fromkeys(problems))[:_MOST_PROBLEMS]
-    first = unique[0]
-    if len(unique) == 1:
-        return ConfigError(str(first), hint=first.hint, problems=unique)
-    return ConfigError(
-        f"{len(unique)} mistakes in the configuration, the first: {first}", hint=first.hint, problems=unique
-    )
+def _load(
+    paths: Sequence[str | Path],
+    environment: Mapping[str, str],
+    fleet_name: str | None,
+    profiles: Sequence[str],
+    env_file: Path | None,
+    unsafe: bool,
+    read_stdin: Callable[[], bytes] | None,
+    problems: Problems,
+) -> Fleet | None:
+    """The fleet, to be used only where no problem was noted; raises Stop."""
+    directory = _directory(paths)
+    variables = _read_dotenv(directory, env_file, environment, problems)
+    tree = _read_files(paths, variables, read_stdin, problems)
+    site = Site(tree, tree.mark, "", problems)
+    document = read_shape(site, Document)
+    if document is None:
+        return None
+    return _build(site, document, directory, variables, fleet_name, profiles, unsafe, tuple(map(str, paths)))
+
+
+def _error(found: list[Problem]) -> ConfigError:
+    """One error for all problems; its own text is that of the first."""
+    first = found[0]
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return ConfigError(f"{first}{more}", hint=first.hint, problems=found)
 
 
 def _directory(paths: Sequence[str | Path]) -> Path:
@@ -82,23 +95,24 @@ def _read_files(
     paths: Sequence[str | Path],
     variables: Mapping[str, str],
     read_stdin: Callable[[], bytes] | None,
-    problems: list[Problem],
-) -> Node | None:
-    """The merged tree of all files, interpolated; None where one of them could not be read."""
+    problems: Problems,
+) -> Node:
+    """The merged tree of all files, interpolated; raises Stop where one of them cannot be read."""
     merged: Node | None = None
     for path in paths:
-        try:
-            tree = read_tree(_read_bytes(path, read_stdin), "stdin" if str(path) == "-" else str(path), problems)
-        except Unreadable as error:
-            problems.append(error.problem)
-            return None
+        label = "stdin" if str(path) == "-" else str(path)
+        tree = read_tree(_read_bytes(path, read_stdin), label, problems)
         interpolate_tree(tree, variables, problems)
         merged = tree if merged is None else merge_trees(merged, tree)
+    if merged is None:
+        raise ConfigError("no configuration file", hint="name one with -f")
     return merged
 
 
 def _read_bytes(path: str | Path, read_stdin: Callable[[], bytes] | None) -> bytes:
-    if str(path) == "-" and read_stdin is not None:
+    if str(path) == "-":
+        if read_stdin is None:
+            raise ConfigError("standard input is not available here", hint="name a file with -f")
         return read_stdin()
     try:
         with Path(path).open("rb") as stream:
@@ -111,7 +125,7 @@ def _read_bytes(path: str | Path, read_stdin: Callable[[], bytes] | None) -> byt
 
 
 def _read_dotenv(
-    directory: Path, env_file: Path | None, environment: Mapping[str, str], problems: list[Problem]
+    directory: Path, env_file: Path | None, environment: Mapping[str, str], problems: Problems
 ) -> dict[str, str]:
     """The variables for interpolation: the environment's win over the file's."""
     path = directory / ".env" if env_file is None else env_file
@@ -122,35 +136,39 @@ def _read_dotenv(
         inside = locate(place, directory, ".env")
         if inside is None:
             return dict(environment)
-    data = read_bounded(path, place.report)
+    data = read_regular(path, place.report)
     found = {} if data is None else read_variables(data, str(path), environment, problems)
     from_file = {name: value for name, (value, _) in found.items() if value is not None}
     return {**from_file, **environment}
 
 
-def interpolate_tree(node: Node, variables: Mapping[str, str], problems: list[Problem]) -> None:
+def interpolate_tree(node: Node, variables: Mapping[str, str], problems: Problems) -> None:
     """Replace variables in every value below `node`, never in keys; nodes shared by aliases are visited once."""
     seen: set[int] = set()
-    waiting: list[Node] = [node]
+    waiting: list[tuple[str, Node]] = [("", node)]
+    length = 0
     while waiting:
-        current = waiting.pop()
+        path, current = waiting.pop()
         if id(current) in seen:
             continue
         seen.add(id(current))
         if isinstance(current, Table):
-            waiting.extend(reversed(current.entries.values()))
+            waiting.extend((join(path, key), child) for key, child in reversed(current.entries.items()))
         elif isinstance(current, Items):
-            waiting.extend(reversed(current.items))
+            waiting.extend((f"{path}[{index}]", child) for index, child in reversed(list(enumerate(current.items))))
         elif "$" in current.text and isinstance(current.value, str):
-            _interpolate_scalar(current, variables, problems)
+            _interpolate_scalar(Site(current, current.mark, path, problems), current, variables)
+            length += len(current.text)
+            if length > MAX_EXPANDED:
+                problems.stop(str(current.mark), path, "more than 4 MiB once variables are replaced")
 
 
-def _interpolate_scalar(scalar: Scalar, variables: Mapping[str, str], problems: list[Problem]) -> None:
+def _interpolate_scalar(site: Site, scalar: Scalar, variables: Mapping[str, str]) -> None:
     try:
         scalar.text = interpolate(scalar.text, variables)
     except InterpolationError as error:
-        problems.append(Problem(str(scalar.mark), "", str(error), error.hint))
-        scalar.text = scalar.text.replace("$", "")
+        site.report(str(error), error.hint)
+        scalar.refused = True
     scalar.value = scalar.text
     scalar.castable = True
 
@@ -178,9 +196,11 @@ def _build(
     )
     if document.version is not None:
         project.warnings.append(f"{site.key('version').mark}: version is obsolete and means nothing; delete it.")
+    for kind in ("networks", "volumes", "configs", "secrets"):
+        check_keys(site.at(kind))
     _check_files(site, document, project)
     services = {name: _read_one(site, name, shape, project) for name, shape in document.services.items()}
-    if isinstance(document.services, dict) and not site.at("services").node.entries:  # type: ignore[union-attr]
+    if not _keys(site.at("services")):
         site.at("services").report("a fleet needs at least one service", None)
     active, inactive = _select(services, profiles)
     networks = read_networks(site.at("networks"), document.networks, project)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from fleetctl.spec.compose import FileMountShape, MountShape
+from fleetctl.spec.compose_parts import FileMountShape, MountShape
 from fleetctl.spec.danger import why_dangerous_path
 from fleetctl.spec.model import FileMount, Mount
 from fleetctl.spec.project import Project

@@ -103,16 +103,21 @@ def read_address(site: Site, text: str, blocks: list[IPNetwork]) -> IPAddress | 
 
 
 def _check_overlaps(site: Site, networks: Mapping[str, Network]) -> None:
-    seen: list[tuple[IPNetwork, str]] = []
-    for key, network in networks.items():
-        for index, subnet in enumerate(network.subnets):
-            block = ip_network(subnet.subnet)
-            for other, owner in seen:
-                if block.version == other.version and block.overlaps(other):
-                    site.at(key, "ipam", "config", index, "subnet").report(
-                        f"{block} overlaps {other} of the network {owner}", "choose another"
-                    )
-            seen.append((block, key))
+    blocks = [
+        (ip_network(subnet.subnet), key, index)
+        for key, network in networks.items()
+        for index, subnet in enumerate(network.subnets)
+    ]
+    # Two blocks are apart or one holds the other; in this order the holder comes first and its parts right after.
+    blocks.sort(key=lambda entry: (entry[0].version, int(entry[0].network_address), entry[0].prefixlen))
+    holder: tuple[IPNetwork, str] | None = None
+    for block, key, index in blocks:
+        if holder is not None and holder[0].version == block.version and block.network_address in holder[0]:
+            site.at(key, "ipam", "config", index, "subnet").report(
+                f"{block} overlaps {holder[0]} of the network {holder[1]}", "choose another"
+            )
+        else:
+            holder = (block, key)
 
 
 def check_fixed_addresses(site: Site, services: Mapping[str, Service], networks: Mapping[str, Network]) -> None:

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fleetctl.spec.positions import Items, Node, Scalar, Table
-from fleetctl.spec.site import Site, join
+from fleetctl.spec.paths import join
+from fleetctl.spec.positions import Node, Table
+from fleetctl.spec.site import Site
 
 
 def record(site: Site) -> dict[str, str]:
-    """Key path within the service -> file:line:column, for all that the file says there."""
+    """Key path within the service -> file:line:column, for all values and lists that the file has there.
+
+    Items of lists stand under their list's key: short forms expand, so the indices of the file would mislead.
+    """
     found: dict[str, str] = {}
-    if isinstance(site.node, Table):
-        for key, child in site.node.entries.items():
-            found[join("", key)] = str(site.node.marks[key])
-            _descend(child, join("", key), found)
+    if site.node is not None:
+        _descend(site.node, "", found)
     return found
 
 
 def _descend(node: Node, path: str, found: dict[str, str]) -> None:
     if isinstance(node, Table):
         for key, child in node.entries.items():
-            found[join(path, key)] = str(node.marks[key])
+            if not isinstance(child, Table) or not child.entries:
+                found[join(path, key)] = str(node.marks[key])
             _descend(child, join(path, key), found)
-    elif isinstance(node, Items):
-        for index, child in enumerate(node.items):
-            if not isinstance(child, Scalar):
-                _descend(child, f"{path}[{index}]", found)
-            found[f"{path}[{index}]"] = str(child.mark)
 
 
 def origin_of(path: str, origins: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Literal, cast
 
-from fleetctl.spec.compose import PortShape
+from fleetctl.spec.compose_parts import PortShape
 from fleetctl.spec.model import PortMapping
 from fleetctl.spec.units import UnitError
 

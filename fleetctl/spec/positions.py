@@ -22,12 +22,14 @@ class Mark(NamedTuple):
 @dataclass(slots=True, eq=False)
 class Scalar:
     """One value; `text` is the source's, `value` what YAML 1.2 makes of it, `castable` when its text came from
-    quotes or interpolation, so that a number or truth value may be read from it."""
+    quotes or interpolation, so that a number or truth value may be read from it, `refused` when a mistake in it
+    is already noted."""
 
     mark: Mark
     text: str
     value: Value
     castable: bool = False
+    refused: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -57,23 +57,22 @@ def _check_cycles(site: Site, settled: Mapping[str, Mapping[str, Dependency]]) -
 
 def check_host_ports(site: Site, services: Mapping[str, Service]) -> None:
     """No two services may claim the same single host port; `site` is the file's."""
-    claimed: list[tuple[PortMapping, str]] = []
+    claimed: dict[tuple[object, ...], list[tuple[PortMapping, str]]] = {}
     for service in services.values():
-        own = [port for port in service.ports if port.published and port.published[0] == port.published[1]]
-        for port in own:
-            for other, owner in claimed:
-                if _collide(port, other):
+        for port in service.ports:
+            if port.published is None or port.published[0] != port.published[1]:
+                continue
+            others = claimed.setdefault((port.published, port.protocol, ":" in port.host_ip), [])
+            for other, owner in others:
+                if owner != service.name and _overlap(port.host_ip, other.host_ip):
                     site.at("services", service.name, "ports").report(
                         f"{format_port(port)} takes the host port of {format_port(other)} of the service {owner}",
                         "publish it on another port or address",
                     )
-        claimed.extend((port, service.name) for port in own)
+            others.append((port, service.name))
 
 
-def _collide(one: PortMapping, other: PortMapping) -> bool:
-    if one.published != other.published or one.protocol != other.protocol:
-        return False
-    if (":" in one.host_ip) != (":" in other.host_ip):
-        return False
+def _overlap(one: str, other: str) -> bool:
+    """Whether two addresses of one family share a port: they are the same, or one of them is all addresses."""
     everywhere = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-    return one.host_ip == other.host_ip or not everywhere.isdisjoint((one.host_ip, other.host_ip))
+    return one == other or not everywhere.isdisjoint((one, other))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
-from fleetctl.spec.baseline import DEFAULTS, Defaults
-from fleetctl.spec.compose import BuildShape, DependencyShape, MembershipShape, ServiceShape
+from fleetctl.spec.baseline import DEFAULTS, Defaults, baseline_origins
+from fleetctl.spec.compose_parts import BuildShape, DependencyShape, MembershipShape
+from fleetctl.spec.compose_service import ServiceShape
 from fleetctl.spec.containers import read_hardening, read_healthcheck, read_logging, read_ulimits
 from fleetctl.spec.deploy import read_limits, read_reservations, read_restart, read_update
 from fleetctl.spec.environment import read_environment
@@ -24,7 +26,7 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}", re.ASCII)
 _HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,61}[a-zA-Z0-9])?", re.ASCII)
 _SIGNAL = re.compile(r"(SIG)?[A-Z][A-Z0-9+-]*|[0-9]{1,2}", re.ASCII)
 RESERVED_LABELS = ("dev.fleetctl.", "com.docker.")
-MAX_EXPOSED = 1000
+MAX_PORTS = 1000
 
 
 def read_service(site: Site, name: str, shape: ServiceShape, project: Project) -> Service:
@@ -56,7 +58,7 @@ def read_service(site: Site, name: str, shape: ServiceShape, project: Project) -
         ports=_read_ports(site.at("ports"), shape, defaults, replicas),
         networks=_read_memberships(site.at("networks"), shape.networks, replicas),
         healthcheck=read_healthcheck(site.at("healthcheck"), shape.healthcheck),
-        depends_on=_read_dependencies(shape.depends_on),
+        depends_on=_read_dependencies(site.at("depends_on"), shape.depends_on),
         mounts=mounts,
         files=files,
         tmpfs=read_tmpfs(site.at("tmpfs"), shape.tmpfs, defaults.tmpfs, taken),
@@ -86,7 +88,7 @@ def read_service(site: Site, name: str, shape: ServiceShape, project: Project) -
         origins=origins,
     )
     _check_whole(site, service, project)
-    return service
+    return replace(service, origins={**baseline_origins(service), **origins})
 
 
 def check_name(site: Site, name: str) -> None:
@@ -155,13 +157,14 @@ def _read_expose(site: Site, raw: list[str | int] | None) -> tuple[str, ...]:
     for index, item in enumerate(raw or ()):
         ports = read_quantity(site.at(index), parse_exposed, item)
         exposed.update(dict.fromkeys(ports or ()))
-    if len(exposed) > MAX_EXPOSED:
-        site.report(f"more than {MAX_EXPOSED} ports", "expose fewer; containers of one network reach all anyway")
+        if len(exposed) > MAX_PORTS:
+            site.report(f"more than {MAX_PORTS} ports", "expose fewer; containers of one network reach all anyway")
+            break
     return tuple(exposed)
 
 
 def _read_ports(site: Site, shape: ServiceShape, defaults: Defaults, replicas: int) -> tuple[PortMapping, ...]:
-    ports: list[PortMapping] = []
+    ports: dict[PortMapping, None] = {}
     for index, item in enumerate(shape.ports or ()):
         place = site.at(index)
         try:
@@ -179,7 +182,10 @@ def _read_ports(site: Site, shape: ServiceShape, defaults: Defaults, replicas: i
                 break
         if any(mapping in ports for mapping in mappings):
             place.report("the same port is published twice", "keep one of them")
-        ports.extend(mappings)
+        ports.update(dict.fromkeys(mappings))
+        if len(ports) > MAX_PORTS:
+            place.report(f"more than {MAX_PORTS} ports are published", "publish fewer")
+            break
     return tuple(ports)
 
 
@@ -214,9 +220,9 @@ def _read_memberships(
     return memberships
 
 
-def _read_dependencies(raw: list[str] | Mapping[str, DependencyShape] | None) -> dict[str, Dependency]:
+def _read_dependencies(site: Site, raw: list[str] | Mapping[str, DependencyShape] | None) -> dict[str, Dependency]:
     if isinstance(raw, list):
-        return {name: Dependency() for name in raw}
+        return {name: Dependency() for name in read_list(site, raw)}
     return {
         name: Dependency(shape.condition, shape.required is not False, shape.restart or False)
         for name, shape in (raw or {}).items()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar, Union, cast, get_arg
 
 from msgspec import Meta
 
-from fleetctl.spec.compose import Shape
+from fleetctl.spec.compose_values import Shape
 from fleetctl.spec.positions import Items, Scalar, Table
 from fleetctl.spec.refused import reason_for
 from fleetctl.spec.site import Site, suggest
@@ -203,6 +203,8 @@ def _mismatch(site: Site, wanted: Wanted, found: str, hint: str | None = None) -
 
 def _read_scalar(site: Site, node: Scalar, wanted: Wanted) -> Any:
     value = node.value
+    if node.refused:
+        return INVALID
     if value is None:
         if wanted.null:
             return None

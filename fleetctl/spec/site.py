@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from fleetctl.errors import Problem
+from fleetctl.spec.paths import join
 from fleetctl.spec.positions import Items, Mark, Node, Table
+from fleetctl.spec.problems import Problems
+
+_KEY = re.compile(r"[a-zA-Z0-9._-]{1,200}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +21,7 @@ class Site:
     node: Node | None
     mark: Mark
     path: str
-    problems: list[Problem]
+    problems: Problems
 
     def at(self, *steps: str | int) -> Site:
         """The site below; where the file has nothing there, the nearest place above stands for it."""
@@ -47,16 +51,20 @@ class Site:
 
     def report(self, message: str, hint: str | None = None) -> None:
         """Note a mistake at this place."""
-        self.problems.append(Problem(str(self.mark), self.path, message, hint))
+        self.problems.add(str(self.mark), self.path, message, hint)
 
 
-def join(path: str, key: str) -> str:
-    """The path of a key below `path`; odd keys are quoted."""
-    shown = key if key.isprintable() and key and len(key) <= 80 else repr(key[:80])
-    return f"{path}.{shown}" if path else shown
+def check_keys(site: Site) -> None:
+    """Names of networks, volumes, configs and secrets, as the Compose Specification allows them."""
+    if isinstance(site.node, Table):
+        for key in site.node.entries:
+            if not _KEY.fullmatch(key):
+                site.key(key).report("not a name", "use letters, digits and . _ -")
 
 
 def suggest(wrong: str, known: Iterable[str]) -> str | None:
     """A did-you-mean for a name that is not known, or None."""
-    close = get_close_matches(wrong[:80], list(known), n=1, cutoff=0.6)
+    # Comparing is slow: names of about the same length are enough.
+    near = sorted(known, key=lambda name: abs(len(name) - len(wrong)))[:60]
+    close = get_close_matches(wrong[:40], near, n=1, cutoff=0.6)
     return f'did you mean "{close[0]}"?' if close else None

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 import yaml
 
-from fleetctl.errors import Problem
+from fleetctl.spec.paths import join
 from fleetctl.spec.positions import Items, Mark, Node, Scalar, Table
-from fleetctl.spec.scalars import Ambiguous, Value, resolve_plain
+from fleetctl.spec.problems import Problems
+from fleetctl.spec.scalars import Ambiguous, resolve_plain
+from fleetctl.spec.textfile import decode
 
-MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
-MAX_NODES = 20_000
+MAX_NODES = 10_000
 """Nodes after aliases and merges are written out; a service takes about 50."""
 MAX_MERGES = 200
 
@@ -23,51 +25,12 @@ _COLLECTION_TAGS = frozenset(("!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:s
 Report = Callable[[Mark, str, str | None], None]
 
 
-class Unreadable(Exception):
-    """The text cannot be read further; `problem` says why."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
-
-
-def read_tree(data: bytes, label: str, problems: list[Problem]) -> Node:
+def read_tree(data: bytes, label: str, problems: Problems) -> Node:
     """The tree of one YAML document; `label` names the file in marks.
 
-    Mistakes that leave a tree are added to `problems`; raises Unreadable for the others.
+    Mistakes that leave a tree are noted in `problems`; raises Stop for the others.
     """
-    return _Reader(label, problems).read(_decode(data, label))
-
-
-def _decode(data: bytes, label: str) -> str:
-    if len(data) > MAX_BYTES:
-        raise Unreadable(
-            Problem(
-                f"{label}:1:1",
-                "",
-                "the file is larger than 1 MiB",
-                "split it, or generate less of it",
-            )
-        )
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = data[: error.start]
-        line = before.count(b"\n") + 1
-        column = len(before) - (before.rfind(b"\n") + 1) + 1
-        raise Unreadable(
-            Problem(
-                f"{label}:{line}:{column}",
-                "",
-                "not UTF-8 text",
-                "save the file as UTF-8",
-            )
-        ) from None
-    if "\0" in text:
-        before = data[: data.index(b"\0")]
-        line = before.count(b"\n") + 1
-        raise Unreadable(Problem(f"{label}:{line}:1", "", "a NUL byte", "this is not a text file"))
-    return text
+    return _Reader(label, problems).read(decode(data, label, problems))
 
 
 @dataclass(slots=True, eq=False)
@@ -135,6 +98,8 @@ class _OpenTable(_Open):
             self.report(mark, "a key must be text, not a list or mapping", None)
         elif not isinstance(node.value, str):
             self.report(mark, f"the key {shown(node.text)} is not text", "write it in quotes")
+        elif "\0" in node.value:
+            self.report(mark, "a key with a NUL byte", None)
         elif node.value in self.node.entries:
             line = self.node.marks[node.value].line
             self.report(mark, f"the key {shown(node.value)} appears twice, first in line {line}", "keep one of them")
@@ -162,7 +127,7 @@ class _OpenTable(_Open):
 class _Reader:
     """Builds the tree bottom-up from events, with every limit checked before a node is kept."""
 
-    def __init__(self, label: str, problems: list[Problem]) -> None:
+    def __init__(self, label: str, problems: Problems) -> None:
         self.label = label
         self.problems = problems
         self.anchors: dict[str, _Anchored] = {}
@@ -181,17 +146,30 @@ class _Reader:
             at = error.problem_mark or error.context_mark
             mark = Mark(self.label, at.line + 1, at.column + 1) if at else Mark(self.label, 1, 1)
             hint = "YAML indents with spaces, never with tabs" if "'\\t'" in str(error.problem) else None
-            raise _stop(mark, f"not YAML: {error.problem}", hint) from None
+            self._stop(mark, f"not YAML: {error.problem}", hint)
         except yaml.reader.ReaderError as error:
             before = text[: error.position]
             mark = Mark(self.label, before.count("\n") + 1, len(before) - before.rfind("\n"))
-            raise _stop(mark, f"not YAML: {error.reason}", "remove the control character") from None
+            self._stop(mark, f"not YAML: {error.reason}", "remove the control character")
         if self.root is None:
-            raise _stop(Mark(self.label, 1, 1), "the file is empty", "a fleet needs at least services:")
+            self._stop(Mark(self.label, 1, 1), "the file is empty", "a fleet needs at least services:")
         return self.root
 
     def _report(self, mark: Mark, message: str, hint: str | None) -> None:
-        self.problems.append(Problem(str(mark), "", message, hint))
+        self.problems.add(str(mark), self._path(), message, hint)
+
+    def _path(self) -> str:
+        """The key path of the node being read, as far as its keys are read."""
+        path = ""
+        for collection in self.open:
+            if isinstance(collection, _OpenItems):
+                path = f"{path}[{len(collection.node.items)}]"
+            elif collection.key is not None and not collection.awaits_key():
+                path = join(path, collection.key)
+        return path
+
+    def _stop(self, mark: Mark, message: str, hint: str | None) -> NoReturn:
+        self.problems.stop(str(mark), self._path(), message, hint)
 
     def _take(self, event: yaml.Event) -> None:
         if isinstance(event, yaml.CollectionEndEvent):
@@ -208,7 +186,7 @@ class _Reader:
         elif isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
-                raise _stop(mark, "a second document begins here", "keep one document in a file")
+                self._stop(mark, "a second document begins here", "keep one document in a file")
             if event.version or event.tags:
                 self._report(mark, "YAML directives are not supported", "delete the line")
 
@@ -216,7 +194,7 @@ class _Reader:
         self.nodes += size
         if self.nodes > MAX_NODES:
             message = f"more than {MAX_NODES} values once aliases and merges are written out"
-            raise _stop(mark, message, "split the fleet")
+            self._stop(mark, message, "split the fleet")
 
     def _check_tag(
         self, event: yaml.ScalarEvent | yaml.CollectionStartEvent, mark: Mark, known: frozenset[str]
@@ -228,7 +206,7 @@ class _Reader:
         self._count(1, mark)
         self._check_tag(event, mark, _COLLECTION_TAGS)
         if len(self.open) >= MAX_DEPTH:
-            raise _stop(mark, f"nested deeper than {MAX_DEPTH} levels", None)
+            self._stop(mark, f"nested deeper than {MAX_DEPTH} levels", None)
         if event.anchor is not None:
             self.anchors.pop(event.anchor, None)
         if isinstance(event, yaml.MappingStartEvent):
@@ -248,10 +226,10 @@ class _Reader:
         anchored = self.anchors.get(name)
         if anchored is None:
             inside = any(collection.anchor == name for collection in self.open)
-            raise _stop(mark, f"*{name} contains itself" if inside else f"*{name} has no anchor before it", None)
+            self._stop(mark, f"*{name} contains itself" if inside else f"*{name} has no anchor before it", None)
         self._count(anchored.size, mark)
         if len(self.open) + anchored.height > MAX_DEPTH:
-            raise _stop(mark, f"nested deeper than {MAX_DEPTH} levels", None)
+            self._stop(mark, f"nested deeper than {MAX_DEPTH} levels", None)
         self._place(anchored, mark)
 
     def _scalar(self, event: yaml.ScalarEvent, mark: Mark) -> None:
@@ -262,14 +240,14 @@ class _Reader:
         if merge:
             self.merges += 1
             if self.merges > MAX_MERGES:
-                raise _stop(mark, f"more than {MAX_MERGES} merges (<<)", "write the keys out")
-        value: Value = event.value
+                self._stop(mark, f"more than {MAX_MERGES} merges (<<)", "write the keys out")
+        node = Scalar(mark, event.value, event.value, castable=not plain)
         if plain and not merge:
             try:
-                value = resolve_plain(event.value)
+                node.value = resolve_plain(event.value)
             except Ambiguous as error:
                 self._report(mark, f"{shown(event.value)}: {error}", error.hint)
-        node = Scalar(mark, event.value, value, castable=not plain)
+                node.refused = True
         if event.anchor is not None:
             self.anchors[event.anchor] = _Anchored(node, 1, 0)
         self._place(_Anchored(node, 1, 0), mark, merge=merge)
@@ -283,10 +261,6 @@ class _Reader:
         around.size += finished.size
         around.height = max(around.height, finished.height + 1)
         around.add(finished.node, mark, merge=merge)
-
-
-def _stop(mark: Mark, message: str, hint: str | None) -> Unreadable:
-    return Unreadable(Problem(str(mark), "", message, hint))
 
 
 def shown(text: str) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fleetctl.spec.compose import Plain
-from fleetctl.spec.positions import Items
-from fleetctl.spec.site import Site, join
+from fleetctl.spec.compose_values import Plain
+from fleetctl.spec.paths import join
+from fleetctl.spec.site import Site
 from fleetctl.spec.units import UnitError
 
 ValueT = TypeVar("ValueT")
@@ -92,12 +92,11 @@ def read_command(site: Site, raw: str | list[str] | None) -> tuple[str, ...] | N
 
 def read_list(site: Site, raw: list[str] | None) -> tuple[str, ...]:
     """A list in which nothing appears twice."""
-    seen: list[str] = []
+    seen: dict[str, None] = {}
     for index, item in enumerate(raw or ()):
-        if item in seen and isinstance(site.node, Items):
+        if item in seen:
             site.at(index).report(f"{item[:60]!r} appears twice", "keep one of them")
-        else:
-            seen.append(item)
+        seen[item] = None
     return tuple(seen)
 
 
