@@ -1,0 +1,69 @@
+"""Records anew what the documents show, where it is not what commands print today: python -m tests.refresh_docs [--all]
+
+Help texts come from click. Sessions are run again, a whole document at a time so that its addresses and identities
+fit together; `--all` records those that still agree, too. A shown output that is cut is cut in the same places.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.shown_help import replace_help
+from tests.shown_sessions import (
+    BLOCK,
+    ROOT,
+    Exchange,
+    agrees,
+    cut_like,
+    documents,
+    exchanges,
+    items,
+    read_block,
+    scratch_copy,
+)
+
+
+def record(session: list[Exchange], directory: Path) -> list[Exchange]:
+    """The same commands with what they print now."""
+    recorded = []
+    with scratch_copy(directory) as scratch:
+        for exchange in session:
+            if not exchange.is_run:
+                recorded.append(exchange)
+                continue
+            code, real = scratch.run(exchange.command)
+            if code:
+                raise SystemExit(f"{exchange.command} exits {code}:\n" + "\n".join(real))
+            recorded.append(Exchange(exchange.command, cut_like(exchange.shown, real)))
+    return recorded
+
+
+def refreshed(text: str, directory: Path, *, everything: bool) -> str:
+    session = exchanges(text)
+    if not any(exchange.is_run for exchange in session):
+        return text
+    recorded = record(session, directory)
+    pairs = zip(session, recorded, strict=True)
+    if not everything and all(agrees(items(old.shown), items(new.shown)) for old, new in pairs):
+        return text
+    rest = iter(recorded)
+    return BLOCK.sub(
+        lambda block: "```console\n" + "".join(str(next(rest)) for _ in read_block(block[1])) + "```",
+        text,
+    )
+
+
+def main() -> None:
+    for path in documents():
+        before = path.read_text()
+        with tempfile.TemporaryDirectory() as directory:
+            after = refreshed(replace_help(before), Path(directory, "fleetctl"), everything="--all" in sys.argv)
+        if after != before:
+            path.write_text(after)
+            sys.stdout.write(f"recorded anew: {path.relative_to(ROOT)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,278 @@
+"""The terminal sessions that the documents show: read, run again as a user would, and compared line by line."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import random
+import re
+import select
+import shutil
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).parents[1]
+COLUMNS = 100
+"""Width of the terminal, in which every document's sessions were recorded."""
+PATIENCE = 180.0
+"""Seconds that one shown command may take."""
+CUT = "…"
+"""A shown line of its own that stands for any number of lines left out."""
+
+NOT_RUN = {
+    # beginning of a shown command: why it is not run by the tests
+    "git clone": "needs the network and the address of a server",
+    "make up": "installs an engine on a bare machine; tests/e2e/test_bootstrap.py tries its parts",
+    "make test": "would run itself",
+    "pipx install": "installs into the user's home",
+    "uv tool install": "installs into the user's home",
+}
+
+BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One command as it is shown, without the prompt, and the lines shown below it."""
+
+    command: str
+    shown: tuple[str, ...]
+
+    @property
+    def is_run(self) -> bool:
+        return not any(self.command.startswith(beginning) for beginning in NOT_RUN)
+
+    def __str__(self) -> str:
+        return "".join(f"{line}\n" for line in (f"$ {self.command}", *self.shown))
+
+
+def documents() -> list[Path]:
+    """Every document at the top of the repository and under docs."""
+    return sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+def exchanges(text: str) -> list[Exchange]:
+    """What the console blocks of a document show, in order."""
+    return [exchange for block in BLOCK.findall(text) for exchange in read_block(block)]
+
+
+def read_block(block: str) -> list[Exchange]:
+    head, *parts = re.split(r"^\$ ", block, flags=re.MULTILINE)
+    if head.strip():
+        raise ValueError(f"a console block begins with output instead of a command: {head!r}")
+    return [Exchange(command, tuple(shown)) for command, *shown in (part.rstrip("\n").split("\n") for part in parts)]
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """A copy of the repository to run commands in, with a fleet of its own that appears as `fleet` in what they
+    print."""
+
+    directory: Path
+    fleet_name: str
+
+    def run(self, command: str) -> tuple[int, tuple[str, ...]]:
+        """Run a shell command on a terminal; returns its exit code and the lines that stay on the screen."""
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("FLEET_", "COLUMNS"))}
+        environment |= {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "FLEET_NAME": self.fleet_name,
+            "TERM": "xterm-256color",
+            "NO_COLOR": "1",
+            "LC_ALL": "C.UTF-8",
+        }
+        code, written = run_on_terminal(command, self.directory, environment)
+        for own, shown in ((self.fleet_name, "fleet"), (str(self.directory), "~/fleetctl"), (str(ROOT), "~/fleetctl")):
+            written = written.replace(own, shown)
+        return code, screen(written)
+
+
+@contextmanager
+def scratch_copy(directory: Path) -> Iterator[Scratch]:
+    """A scratch copy in a directory that does not exist yet, with the image built; its fleet is gone at the end."""
+    left_out = shutil.ignore_patterns(".git", ".venv", "*_cache", "__pycache__")
+    shutil.copytree(ROOT, directory, ignore=left_out)
+    # As long as the name it stands for, so that tables keep their widths; no hexadecimal digit, so that no id has it.
+    scratch = Scratch(directory, "".join(random.choices("ghjkmnpqrstvwxz", k=len("fleet"))))
+    code, lines = scratch.run("fleetctl build")
+    assert code == 0, "\n".join(lines)
+    try:
+        yield scratch
+    finally:
+        code, lines = scratch.run("fleetctl down --timeout 1")
+        assert code == 0, "\n".join(lines)
+
+
+def run_on_terminal(command: str, directory: Path, environment: dict[str, str]) -> tuple[int, str]:
+    """Run a shell command on a pseudo terminal of 40 x COLUMNS; returns its exit code and all it wrote, raw."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, COLUMNS, 0, 0))
+    with subprocess.Popen(
+        ["/bin/sh", "-c", command],
+        cwd=directory,
+        env=environment,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+    ) as process:
+        os.close(slave)
+        try:
+            written = b"".join(read_all(master, time.monotonic() + PATIENCE))
+        except TimeoutError:
+            process.kill()
+            raise
+        finally:
+            os.close(master)
+    return process.returncode, written.decode(errors="replace")
+
+
+def read_all(master: int, deadline: float) -> Iterator[bytes]:
+    """What comes until the last writer has gone, which Linux reports as EIO."""
+    while True:
+        ready, _, _ = select.select([master], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise TimeoutError(f"the command was not through within {PATIENCE:g} s")
+        try:
+            chunk = os.read(master, 65536)
+        except OSError:
+            return
+        if not chunk:
+            return
+        yield chunk
+
+
+def screen(written: str) -> tuple[str, ...]:
+    """The lines that stay on a terminal: carriage returns, cursor up and erasing are followed (ECMA-48), colours and
+    the cursor's visibility ignored. Lines are never folded."""
+    lines, row, column = [""], 0, 0
+    for found in re.finditer(r"\x1b\[([\d;?]*)([A-Za-z])|\r|\n|[^\x1b\r\n]+", written):
+        text, parameter, final = found[0], found[1], found[2]
+        if text == "\r":
+            column = 0
+        elif text == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif final == "A":
+            row = max(0, row - int(parameter or 1))
+        elif final == "K":
+            lines[row] = "" if parameter == "2" else lines[row][:column]
+        elif final is None:
+            lines[row] = lines[row][:column].ljust(column) + text + lines[row][column + len(text) :]
+            column += len(text)
+        elif final not in "hlm":
+            raise ValueError(f"no idea what {text!r} does on a terminal")
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return tuple(line.rstrip() for line in lines)
+
+
+VOLATILE = (
+    (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID"),
+    (r"([0-9a-f]{2}:){5}[0-9a-f]{2}", "MAC"),
+    (r"\d+\.\d+\.\d+\.\d+", "IP"),
+    (r"\bveth[0-9a-f]{7}\b", "VETH"),
+    (r"\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b", "ID"),
+    (r"\b\d{4}-\d\d-\d\dT[\d:.]+(\+00:00|Z)", "TIME"),
+    (r"Up .*?\(?(healthy|health: starting)\)", "UP"),
+    (r"(?<=\"status\": \")Up [^\"]*", "UP"),
+    (r"(?<=\"health\": \")(healthy|starting)", "HEALTH"),
+    (r"\b(unix|tcp|ssh)://[^\s\",]+", "ENDPOINT"),
+    (r"\b\d+(\.\d+){2,}[^\s\",]*", "VERSION"),
+    (r"\bAPI \d+\.\d+|(?<=\"api\": \")[\d.]+", "API"),
+    (r"\blinux/\w+", "linux/ARCH"),
+    (r"\d+(\.\d+)? (ms|MB)\b", "MEASURED"),
+    (r"(?<=ifindex )\d+|(?<=\()\d+(?=\) )", "IFINDEX"),
+    (r"(?<=\"(pid|rss)\": )\"?\d+\"?", "N"),
+    (r"(?<=\"(ppid|%cpu)\": )\"?[\d.]+\"?", "N"),
+    (r"(?<=\"ifindex\": )\d+", "N"),
+    (r"(?<=\"milliseconds\": )[\d.]+", "N"),
+)
+"""What differs from run to run, and what stands in for it when a shown line is compared with a real one."""
+VOLATILE_COLUMNS = ("PID", "PPID", "%CPU", "RSS", "CREATED")
+"""Columns of tables whose cells hold nothing else."""
+
+Row = tuple[tuple[str, str], ...]
+"""(title, cell) of one row of a table."""
+CUT_ROW: Row = ()
+Item = str | list[Row]
+T = TypeVar("T")
+
+
+def masked(line: str) -> str:
+    for pattern, name in VOLATILE:
+        line = re.sub(pattern, name, line)
+    return re.sub(r" {2,}", "  ", line)
+
+
+def items(lines: Sequence[str]) -> list[Item]:
+    """Lines with what is volatile masked. Tables become rows of (title, cell), because which columns fit into the
+    terminal depends on how wide the volatile cells are; the remark on what did not fit is dropped for that reason."""
+    found: list[Item] = []
+    titles: list[str] | None = None
+    for line in lines:
+        if line.startswith("(not shown at "):
+            continue
+        cells = re.split(r" {2,}", line)
+        if line == CUT and found and isinstance(table := found[-1], list):
+            table.append(CUT_ROW)
+        elif len(cells) > 1 and re.fullmatch(r"[A-Z% ]+", line):
+            titles = cells
+            found.append([])
+        elif titles is not None and len(cells) == len(titles) and isinstance(table := found[-1], list):
+            table.append(tuple(zip(titles, map(masked_cell, titles, cells), strict=True)))
+        else:
+            titles = None
+            found.append(masked(line))
+    return found
+
+
+def masked_cell(title: str, cell: str) -> str:
+    if title in VOLATILE_COLUMNS:
+        return "N"
+    return "UP" if title == "STATUS" and cell.startswith("Up ") else masked(cell)
+
+
+def agrees(shown: Sequence[Item], real: Sequence[Item]) -> bool:
+    """Whether real output has the shape of the shown one, which may be cut."""
+    return matches(shown, real, same)
+
+
+def matches(shown: Sequence[T], real: Sequence[T], alike: Callable[[T, T], bool]) -> bool:
+    """Whether two sequences are alike element by element; a cut stands for any number of them."""
+    if not shown:
+        return not real
+    if shown[0] in (CUT, CUT_ROW):
+        return any(matches(shown[1:], real[start:], alike) for start in range(len(real) + 1))
+    return bool(real) and alike(shown[0], real[0]) and matches(shown[1:], real[1:], alike)
+
+
+def same(shown: Item, real: Item) -> bool:
+    if isinstance(shown, str) or isinstance(real, str):
+        return shown == real
+    return matches(shown, real, same_row)
+
+
+def same_row(shown: Row, real: Row) -> bool:
+    """Whether two rows have the same first cell and the same cells in the columns that both have."""
+    one, two = dict(shown), dict(real)
+    common = one.keys() & two.keys()
+    return len(common) > 1 and shown[0] == real[0] and all(one[title] == two[title] for title in common)
+
+
+def cut_like(shown: Sequence[str], real: Sequence[str]) -> tuple[str, ...]:
+    """Real output, cut where the shown one is: as many lines before the first and after the last cut are kept."""
+    if CUT not in shown:
+        return tuple(real)
+    before = shown.index(CUT)
+    after = len(shown) - 1 - max(index for index, line in enumerate(shown) if line == CUT)
+    return (*real[:before], CUT, *(real[-after:] if after else ()))
