@@ -21,8 +21,8 @@ from fleetctl.plan.steps import Plan
 from fleetctl.spec.model import Build, Fleet, PullPolicy, Service
 from fleetctl.state.observed import Observed, ObservedImage
 
-LOOK_AGAIN = 3
-"""How often a run looks again after it lost a race for a subnet."""
+LOOK_AGAIN = 20
+"""How often a run looks at most while it loses races for a subnet; each one lost is one that another run has won."""
 
 
 class Host(Source, Protocol):
