@@ -48,7 +48,8 @@ def run_exec(client: APIClient, endpoint: str, request: ExecRequest) -> int:
             environment=list(request.environment),
         )
         stream = client.exec_start(made["Id"], tty=request.tty, socket=True)
-        connection: socket.socket = getattr(stream, "_sock", stream)
+        # docker-py wraps the socket of a Unix endpoint; ours is written to as well as read.
+        connection: Any = getattr(stream, "_sock", stream)
         with sized(client, made["Id"], request.tty), raw_terminal(request.tty):
             pump(connection, tty=request.tty)
         code = client.exec_inspect(made["Id"])["ExitCode"]
@@ -57,7 +58,7 @@ def run_exec(client: APIClient, endpoint: str, request: ExecRequest) -> int:
     return int(code)
 
 
-def pump(connection: socket.socket, *, tty: bool) -> None:
+def pump(connection: Any, *, tty: bool) -> None:
     """Copy stdin to the container and its output to ours until the container closes."""
     connection.setblocking(True)
     pending = b""

@@ -15,7 +15,6 @@ from fleetctl.plan.actions import (
 )
 from fleetctl.plan.order import is_one_shot
 from fleetctl.plan.steps import Draft
-from fleetctl.spec.digest import replica_digests
 from fleetctl.spec.model import Fleet, Membership, Service
 from fleetctl.state.observed import ObservedImage, Replica
 
@@ -41,14 +40,10 @@ class ServiceWork:
     service: Service
     image: ObservedImage
     network_refs: Mapping[str, Ref]
+    digests: Mapping[str, str]
+    """What a replica of the service would be made from today."""
     wishes: Wishes
     after: tuple[str, ...]
-
-    @property
-    def digests(self) -> Mapping[str, str]:
-        """What a replica of the service would be made from today."""
-        names = {key: self.network_refs[key].name for key in self.service.networks}
-        return replica_digests(self.service, image_id=self.image.id, networks=names)
 
     def container_name(self, number: int) -> str:
         return f"{self.fleet.name}-{self.service.name}-{number}"

@@ -16,6 +16,7 @@ from fleetctl.plan.actions import (
 )
 from fleetctl.plan.reasons import changed_keys, describe_changes
 from fleetctl.plan.steps import Draft
+from fleetctl.plan.teardown import plan_removal
 from fleetctl.spec.digest import network_digests
 from fleetctl.spec.model import AddressRange, Fleet, Network, Service, Subnet
 from fleetctl.state.observed import Observed, ObservedNetwork, Replica
@@ -37,7 +38,9 @@ class NetworkRefs:
     """Container id -> step that removes it."""
 
 
-def plan_networks(draft: Draft, fleet: Fleet, observed: Observed, services: Iterable[Service]) -> NetworkRefs:
+def plan_networks(
+    draft: Draft, fleet: Fleet, observed: Observed, services: Iterable[Service], *, grace: float | None = None
+) -> NetworkRefs:
     """Add the steps for every network that `services` use. Raises ResourceExhausted when addresses cannot suffice."""
     refs: dict[str, Ref] = {}
     after: dict[str, tuple[str, ...]] = {}
@@ -68,10 +71,8 @@ def plan_networks(draft: Draft, fleet: Fleet, observed: Observed, services: Iter
         if found is not None:
             for replica in attached(observed, found):
                 if replica.id not in removed:
-                    removed[replica.id] = draft.add(
-                        RemoveReplica(Ref(replica.name, id=replica.id)),
-                        f"its network {network.engine_name} has to be made anew: {because}",
-                    )
+                    reason = f"its network {network.engine_name} has to be made anew: {because}"
+                    removed[replica.id] = plan_removal(draft, replica, reason, grace=grace)
                 waits.append(removed[replica.id])
             waits = [draft.add(RemoveNetwork(Ref(found.name, id=found.id)), because, after=tuple(waits))]
         subnets = network.subnets or (choose_subnet(fleet.addresses, taken),)

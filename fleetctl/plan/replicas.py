@@ -29,6 +29,7 @@ from fleetctl.plan.reasons import changed_keys, describe_changes
 from fleetctl.plan.rollout import plan_replacements
 from fleetctl.plan.steps import Draft, Plan
 from fleetctl.plan.teardown import plan_removal
+from fleetctl.spec.digest import replica_digests
 from fleetctl.spec.model import Fleet, Service
 from fleetctl.state.observed import Observed, ObservedImage, Replica
 
@@ -39,15 +40,22 @@ def plan_replicas(fleet: Fleet, observed: Observed, wishes: Wishes | None = None
     wishes = wishes or Wishes()
     draft = Draft()
     services = select_services(fleet, wishes.services, dependencies=wishes.dependencies)
-    networks = plan_networks(draft, fleet, observed, services)
+    networks = plan_networks(draft, fleet, observed, services, grace=wishes.grace)
     volumes = plan_volumes(draft, fleet, observed, services)
     reached: dict[str, Reached] = {}
     for service in services:
+        image = observed.images.get(service.image) or ObservedImage(service.image, id="unknown")
         work = ServiceWork(
             fleet=fleet,
             service=service,
-            image=observed.images.get(service.image) or ObservedImage(service.image, id="unknown"),
+            image=image,
             network_refs=networks.refs,
+            digests=replica_digests(
+                service,
+                image_id=image.id,
+                networks={key: networks.refs[key].name for key in service.networks},
+                volumes={key: volume.engine_name for key, volume in fleet.volumes.items()},
+            ),
             wishes=wishes,
             after=tuple(
                 dict.fromkeys(
