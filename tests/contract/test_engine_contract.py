@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import docker
@@ -24,11 +24,12 @@ from tests.fakes.tiny_image import tiny_image
 class Bench:
     """An engine with a fleet of its own, a network and one service of a tiny image."""
 
-    def __init__(self, engine: Any, image: str) -> None:
+    def __init__(self, engine: Any, image: str, free_subnet: Callable[[int], str]) -> None:
         self.engine = engine
         self.fleet = f"t-contract-{secrets.token_hex(3)}"
         self.service = Service(name="web", image=image, networks={"lan": Membership(aliases=("w",))})
-        self.subnet = Subnet(f"10.215.{secrets.randbelow(250)}.0/28")
+        self.free_subnet = free_subnet
+        self.subnet = Subnet(free_subnet(28))
 
     def make_network(self, key: str = "lan", subnet: Subnet | None = None) -> Ref:
         network = Network(key=key, engine_name=f"{self.fleet}_{key}")
@@ -58,15 +59,16 @@ class Bench:
 
 
 @pytest.fixture(params=["memory", "docker"])
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+def bench(
+    request: pytest.FixtureRequest, client: docker.DockerClient, free_subnet: Callable[[int], str]
+) -> Iterator[Bench]:
     """Both engines in turn; the real one is left as it was."""
     if request.param == "memory":
         memory = MemoryEngine()
         memory.images["app"] = ObservedImage("app", "id of app")
-        yield Bench(memory, "app")
+        yield Bench(memory, "app", free_subnet)
         return
-    client = docker.from_env()
-    made = Bench(open_engine(os.environ), tiny_image(client))
+    made = Bench(open_engine(os.environ), tiny_image(client), free_subnet)
     try:
         yield made
     finally:
@@ -78,7 +80,6 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         for volume in client.volumes.list(filters=mine):
             volume.remove()
         made.engine.close()
-        client.close()
 
 
 def test_a_new_replica_is_observed_as_created_with_what_it_was_made_from(bench: Bench) -> None:
@@ -169,7 +170,7 @@ def test_removing_a_network_twice_is_fine(bench: Bench) -> None:
 def test_connecting_and_disconnecting_show_in_the_endpoints(bench: Bench) -> None:
     """A second network comes and goes; the first stays."""
     first = bench.make_network()
-    second = bench.make_network("other", Subnet(f"10.216.{secrets.randbelow(250)}.0/28"))
+    second = bench.make_network("other", Subnet(bench.free_subnet(28)))
     ref = bench.make_replica(first)
     bench.engine.apply(actions.ConnectNetwork(ref, second, Membership()))
     assert set(bench.only_replica().endpoints) == {first.name, second.name}
