@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import click
-
 from fleetctl.commands.root import COMMANDS, cli
 
 WIDTH = 100
@@ -15,12 +13,12 @@ BLOCK = re.compile(r"^```text\n(Usage: fleetctl ([a-z-]+ )?.*?)^```$", re.MULTIL
 
 def help_texts() -> dict[str, str]:
     """Command ('' for fleetctl itself) -> what its --help prints on a terminal of WIDTH columns."""
-    root = click.Context(cli, info_name="fleetctl", terminal_width=WIDTH)
+    root = cli.make_context("fleetctl", [], resilient_parsing=True, terminal_width=WIDTH)
     texts = {"": cli.get_help(root)}
     for name in sorted(COMMANDS):
         command = cli.get_command(root, name)
         assert command is not None
-        texts[name] = command.get_help(click.Context(command, info_name=name, parent=root))
+        texts[name] = command.get_help(command.make_context(name, [], parent=root, resilient_parsing=True))
     return {name: f"{text}\n" for name, text in texts.items()}
 
 
