@@ -57,10 +57,10 @@ def command(
 
         show_origins(fleet, to_document(fleet))
     else:
-        from fleetctl.spec.document import to_document, to_yaml
+        from fleetctl.spec.document import render_yaml, to_document
 
         document = to_document(fleet)
         if output == "json":
             show_document(document)
         else:
-            write(safe(to_yaml(document).rstrip("\n"), newlines=True))
+            write(safe(render_yaml(document).rstrip("\n"), newlines=True))

@@ -55,7 +55,7 @@ def command(context: click.Context, source: FleetSource, output: str) -> None:
         )
     else:
         show_table(
-            (Column("VERDICT"), Column("SUBJECT"), Column("FOUND")),
+            (Column("VERDICT"), Column("SUBJECT"), Column("FOUND", spare=1, fold=True)),
             [(one.verdict, one.subject, one.told) for one in findings],
         )
         for one in findings:
@@ -79,7 +79,9 @@ def examine(source: FleetSource) -> Iterator[Finding]:
     try:
         yield access(engine)
         fleet = source.load()
-        yield Finding("file", "ok", f"{', '.join(fleet.files)}: fleet {fleet.name}, {len(fleet.services)} services")
+        yield Finding(
+            "file", "ok", f"{', '.join(fleet.files)}: fleet {fleet.name}, services {', '.join(fleet.services)}"
+        )
         yield from limits(fleet)
         if engine is not None:
             yield from images(fleet, engine)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fleetctl.plan.actions import target, verb
-from fleetctl.plan.steps import Plan
 from fleetctl.state.observed import Replica
 from fleetctl.state.probes import ReplicaReply
 from fleetctl.view.terminal import write
+
+if TYPE_CHECKING:
+    from fleetctl.plan.steps import Plan
 
 SCHEMA = 1
 """Raised when a key changes its meaning or goes; new keys may come without."""
@@ -84,6 +85,8 @@ def replies_document(fleet_name: str, replies: Iterable[ReplicaReply]) -> Docume
 
 def plan_document(fleet_name: str, plan: Plan) -> Document:
     """`plan --format json`."""
+    from fleetctl.plan.actions import target, verb
+
     return {
         "schema": SCHEMA,
         "fleet": fleet_name,

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from fleetctl.plan.actions import target, verb
-from fleetctl.plan.steps import Plan
 from fleetctl.state.observed import Published, Replica
 from fleetctl.state.probes import ReplicaReply
 from fleetctl.view.terminal import note, stdout
@@ -17,51 +15,70 @@ from fleetctl.view.text import safe
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from fleetctl.plan.steps import Plan
+
 GAP = 2
 COMMAND_WIDTH = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column; where the terminal is too narrow the one with the highest `spare` goes first, 0 never."""
+    """A column. Where the terminal is too narrow, the columns give way in the order of `spare`, the highest first; 0
+    never gives way. One with a `least` width is cut down to that, one that may `fold` breaks its text over lines, any
+    other is left out."""
 
     title: str
     spare: int = 0
     right: bool = False
+    least: int = 0
+    fold: bool = False
 
 
 def show_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     """Print rows of foreign or own text under their titles; columns that do not fit are named on stderr."""
-    from rich.cells import cell_len
     from rich.table import Table
 
     console = stdout()
     cells = [[safe(cell) for cell in row] for row in rows]
-    widths = [
-        max([cell_len(column.title), *(cell_len(row[index]) for row in cells)]) for index, column in enumerate(columns)
-    ]
-    kept = list(range(len(columns)))
-    while sum(widths[index] + GAP for index in kept) - GAP > console.width:
-        spare = [index for index in kept if columns[index].spare]
-        if not spare:
-            break
-        kept.remove(max(spare, key=lambda index: columns[index].spare))
+    widths = fit(columns, cells, console.width)
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold", show_edge=False)
-    for index in kept:
+    for index, width in widths.items():
         table.add_column(
             columns[index].title,
             justify="right" if columns[index].right else "left",
-            no_wrap=True,
-            overflow="fold" if columns[index].spare == 0 else "ellipsis",
+            width=width,
+            no_wrap=not columns[index].fold,
+            overflow="fold" if columns[index].fold else "ellipsis",
         )
     for row in cells:
-        table.add_row(*(styled(row[index]) for index in kept))
+        table.add_row(*(styled(row[index]) for index in widths))
     with console.capture() as captured:
         console.print(table)
     print_lines(captured.get())
-    dropped = [column.title for index, column in enumerate(columns) if index not in kept]
+    dropped = [column.title for index, column in enumerate(columns) if index not in widths]
     if dropped:
-        note(f"(not shown at {console.width} columns: {', '.join(dropped)}; --format json has all)")
+        note(f"({', '.join(dropped)} hidden at {console.width} columns)")
+
+
+def fit(columns: Sequence[Column], cells: Sequence[Sequence[str]], available: int) -> dict[int, int]:
+    """Index -> width in terminal cells of the columns that are shown."""
+    from rich.cells import cell_len
+
+    widths = {
+        index: max([cell_len(column.title), *(cell_len(row[index]) for row in cells)])
+        for index, column in enumerate(columns)
+    }
+    for index in sorted(widths, key=lambda index: -columns[index].spare):
+        excess = sum(widths.values()) + GAP * (len(widths) - 1) - available
+        column = columns[index]
+        if excess <= 0 or not column.spare:
+            break
+        least = max(column.least, cell_len(column.title))
+        if not (column.least or column.fold):
+            del widths[index]
+        elif widths[index] > least:
+            widths[index] = max(least, widths[index] - excess)
+    return widths
 
 
 def print_lines(text: str) -> None:
@@ -92,16 +109,19 @@ def styled(cell: str) -> Text:
     return Text(cell, style=style)
 
 
+IDENTITY = 9
+"""Terminal cells of an identity that is cut: enough to tell replicas apart."""
+
 PS_COLUMNS = (
     Column("NAME"),
-    Column("IMAGE", spare=5),
+    Column("IMAGE", spare=4),
     Column("COMMAND", spare=9),
     Column("SERVICE", spare=7),
     Column("CREATED", spare=8),
-    Column("STATUS"),
-    Column("PORTS", spare=4),
+    Column("STATUS", spare=1, least=10),
+    Column("PORTS", spare=6),
     Column("IP"),
-    Column("INSTANCE", spare=3),
+    Column("INSTANCE", spare=5, least=IDENTITY),
 )
 
 
@@ -155,20 +175,22 @@ def ago(delta: object) -> str:
 
 def show_plan(plan: Plan) -> None:
     """One line per step: what, to what, why."""
+    from fleetctl.plan.actions import target, verb
+
     steps = [step for step in plan.shown() if verb(step.action) != "await"]
     show_table(
-        (Column("ACTION"), Column("TARGET"), Column("BECAUSE")),
+        (Column("ACTION"), Column("TARGET"), Column("BECAUSE", spare=1, fold=True)),
         [(verb(step.action), target(step.action), step.because) for step in steps],
     )
 
 
 REPLY_COLUMNS = (
     Column("REPLICA"),
-    Column("URL", spare=2),
+    Column("URL", spare=4),
     Column("STATUS"),
     Column("TIME", right=True),
-    Column("INSTANCE", spare=1),
-    Column("ANSWER", spare=3),
+    Column("INSTANCE", spare=2, least=IDENTITY),
+    Column("ANSWER", spare=3, least=24),
 )
 
 
@@ -203,10 +225,10 @@ def milliseconds(value: float | None) -> str:
 FLEET_COLUMNS = (
     Column("NAME"),
     Column("IP"),
-    Column("VETH", spare=2),
-    Column("INSTANCE"),
-    Column("LATENCY", right=True, spare=3),
-    Column("STATUS", spare=4),
+    Column("VETH", spare=1),
+    Column("INSTANCE", spare=2, least=IDENTITY),
+    Column("LATENCY", right=True),
+    Column("STATUS", spare=3),
 )
 
 
@@ -232,4 +254,5 @@ def show_fleet(replicas: Iterable[Replica], replies: Iterable[ReplicaReply], vet
 def show_processes(name: str, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """The table of `top` for one replica."""
     print_lines(safe(name))
-    show_table([Column(title) for title in titles], rows)
+    last = len(titles) - 1
+    show_table([Column(title, spare=index == last, fold=index == last) for index, title in enumerate(titles)], rows)
