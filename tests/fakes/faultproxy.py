@@ -19,11 +19,12 @@ CHUNK = 64 * 1024
 
 @dataclass(frozen=True)
 class Request:
-    """The `number`-th request since the proxy began, counted from 1; `path` without the API's version and query."""
+    """One request; `path` without the API's version and query, `writes_so_far` how many that may change something
+    have come since the proxy began, this one counted."""
 
-    number: int
     method: str
     path: str
+    writes_so_far: int
 
     @property
     def writes(self) -> bool:
@@ -188,7 +189,7 @@ class FaultProxy:
         method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
         path = re.sub(r"^/v1\.\d+", "", target.partition("?")[0])
         with self.lock:
-            self.requests.append(Request(len(self.requests) + 1, method, path))
+            self.requests.append(Request(method, path, len(self.writes) + (method not in READS)))
             return self.requests[-1]
 
 
