@@ -15,7 +15,6 @@ from fleetctl.plan.actions import AwaitReplica
 from fleetctl.plan.launch import awaits_health
 from fleetctl.spec.model import Service
 from fleetctl.state.observed import Replica
-from fleetctl.state.probes import Reply
 
 LOOK_EVERY = 0.5
 """Seconds between two looks at the engine, shared by all replicas that are waited for."""
@@ -119,7 +118,9 @@ class Readiness:
         if address is None:
             return "it has no address that can be reached from here"
         reply = fetch(*address, service.http.health_path, timeout=min(ASK_TIMEOUT, self.timeout))
-        return None if reply.answered else f"GET {reply.url}: {problem(reply)}"
+        if reply.refused:
+            return f"nothing listens on {address[0]}:{address[1]} yet"
+        return None if reply.answered else f"GET {reply.url}: {reply.error or f'HTTP {reply.status}'}"
 
     def refuse_hopeless(self, action: AwaitReplica, replica: Replica) -> None:
         """Raise FleetError for a replica that has ended, or that the engine restarts again and again."""
@@ -137,7 +138,7 @@ class Readiness:
         name = action.replica.name
         lines = self.source.last_lines(action.replica.id or "", LOG_LINES)
         told = "\n".join(f"    {line}" for line in lines) if lines else "    (it has logged nothing)"
-        return FleetError(f"{name} {what}; its last log lines:\n{told}", hint=baseline_hint(action.service, lines))
+        return FleetError(f"{name} {what}; its last log lines:\n{told}", hint=next_step(action.service, what, lines))
 
 
 def is_completed(replica: Replica) -> bool:
@@ -150,16 +151,10 @@ def may_complete(action: AwaitReplica) -> bool:
     return action.completed or (service.http is None and service.restart.name in ("no", "on-failure"))
 
 
-def problem(reply: Reply) -> str:
-    if reply.refused:
-        return "connection refused; nothing listens on that address yet (a server in a container must bind 0.0.0.0)"
-    return reply.error or f"HTTP {reply.status}"
-
-
 REFUSALS = ("read-only file system", "operation not permitted", "permission denied", "errno 30", "errno 13", "errno 1]")
 
 
-def baseline_hint(service: Service, lines: tuple[str, ...]) -> str:
+def next_step(service: Service, what: str, lines: tuple[str, ...]) -> str:
     """What to do next; where the log shows that the restricted baseline refused something, the line that opts out."""
     told = next((line.strip() for line in lines if any(word in line.lower() for word in REFUSALS)), None)
     if told is not None and service.baseline == "restricted":
@@ -167,5 +162,10 @@ def baseline_hint(service: Service, lines: tuple[str, ...]) -> str:
             f"it runs under the restricted baseline, which refused: {told[:160]}\n"
             f"allow just what it needs in services.{service.name} (tmpfs, user, cap_add, read_only: false), "
             "or opt out: x-fleet: {baseline: compatible}"
+        )
+    if "nothing listens on" in what and service.http is not None:
+        return (
+            f"it has to listen on 0.0.0.0:{service.http.port}: one bound to 127.0.0.1 in a container cannot be reached, "
+            f"and another port goes into services.{service.name}.x-fleet.http.port"
         )
     return f"see all of it with 'fleetctl logs {service.name}', mend the cause, and run 'fleetctl up' again"

@@ -32,7 +32,8 @@ class FleetSource:
     unsafe: bool = False
 
     def load(self, scale: Mapping[str, int] | None = None) -> Fleet:
-        """Read the fleet and print its warnings. Raises ConfigError."""
+        """Read the fleet, with other numbers of replicas where `scale` says so, and print its warnings. Raises
+        ConfigError."""
         from fleetctl.spec.load import load_fleet
         from fleetctl.view.terminal import warn
 
@@ -44,8 +45,11 @@ class FleetSource:
             env_file=Path(self.env_file) if self.env_file else None,
             unsafe=self.unsafe,
             read_stdin=lambda: sys.stdin.buffer.read(),
-            **({"scale": scale} if scale else {}),
         )
+        if scale:
+            from fleetctl.spec.scale import with_replicas
+
+            fleet = with_replicas(fleet, scale)
         for warning in fleet.warnings:
             warn(warning)
         return fleet

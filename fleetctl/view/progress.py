@@ -51,6 +51,7 @@ class Progress:
         self.ended = 0
         self.began = time.monotonic()
         self.running: dict[str, tuple[str, str, float]] = {}
+        self.done: dict[str, list[str]] = {}
         self.live: Live | None = None
 
     def __enter__(self) -> Progress:
@@ -66,6 +67,8 @@ class Progress:
     ) -> None:
         if self.live is not None:
             self.live.stop()
+            if self.done:
+                note(self.summary())
 
     def prepare(self, plan: Plan) -> None:
         """Take note of how many steps are to come."""
@@ -94,12 +97,19 @@ class Progress:
             else:
                 self.running.pop(step.id, None)
                 self.ended += step.only_if_failed is None
+                if event.kind == "done":
+                    self.done.setdefault(done_text(verb(step.action)), []).append(target(step.action))
         if self.quiet or self.animated:
             return
         if event.kind == "started" and isinstance(step.action, BuildImage | PullImage):
             note(f"{what} ({step.because})")
         elif event.kind == "done":
             note(f"{done_text(verb(step.action))} {target(step.action)}{reason(event)}")
+
+    def summary(self) -> str:
+        """What was done, in one line: "created network fleet_lan, created 3, started 3, ready 3 in 1.2 s"."""
+        parts = [f"{past} {names[0] if len(names) == 1 else len(names)}" for past, names in self.done.items()]
+        return f"{', '.join(parts)} in {time.monotonic() - self.began:.1f} s"
 
     def picture(self) -> Group:
         """What the terminal shows right now."""
