@@ -7,18 +7,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from fleetctl.engine import labels, translate
-from fleetctl.engine.base import LogOptions
-from fleetctl.engine.build_context import context_digest
-from fleetctl.engine.docker_actions import perform
 from fleetctl.engine.endpoint import Endpoint
 from fleetctl.engine.faults import translated
 from fleetctl.errors import EngineUnreachable, FleetError
-from fleetctl.plan.actions import Action, target, verb
-from fleetctl.spec.model import Build
 from fleetctl.state.observed import Observed, ObservedImage, Replica
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+    from fleetctl.engine.base import LogOptions
+    from fleetctl.plan.actions import Action
+    from fleetctl.spec.model import Build
 
 
 class DockerHost:
@@ -123,6 +122,8 @@ class DockerHost:
 
     def context_digest(self, build: Build) -> str:
         """Hex SHA-256 of everything an image is built from."""
+        from fleetctl.engine.build_context import context_digest
+
         return context_digest(build)
 
     def about(self) -> Mapping[str, str]:
@@ -140,5 +141,8 @@ class DockerHost:
 
     def apply(self, action: Action) -> str:
         """Do one thing; returns the id of what was made, else ''."""
+        from fleetctl.engine.docker_actions import perform
+        from fleetctl.plan.actions import target, verb
+
         with translated(f"{verb(action)} {target(action)}", self.endpoint):
             return perform(self, action)
