@@ -19,8 +19,8 @@ from fleetctl.spec.model import (
     Volume,
 )
 from fleetctl.spec.origins import origin_of
-from fleetctl.spec.paths import join
 from fleetctl.spec.units import format_duration
+from fleetctl.spec.wording import join
 
 Document = dict[str, Any]
 
@@ -67,7 +67,7 @@ def render_yaml(document: Mapping[str, Any]) -> str:
 
     def represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
         try:
-            plain = resolve_plain(text) == text
+            plain = text.isprintable() and resolve_plain(text) == text
         except Ambiguous:
             plain = False
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')

@@ -16,7 +16,6 @@ from fleetctl.spec.interpolate import InterpolationError, interpolate
 from fleetctl.spec.merge import merge_trees
 from fleetctl.spec.model import Fleet, Network, Service
 from fleetctl.spec.networks import check_fixed_addresses, read_address_range, read_networks, read_volumes
-from fleetctl.spec.paths import join
 from fleetctl.spec.positions import Items, Mark, Node, Scalar, Table
 from fleetctl.spec.problems import Problems, Stop
 from fleetctl.spec.project import Project
@@ -27,6 +26,7 @@ from fleetctl.spec.site import Site, check_keys
 from fleetctl.spec.textfile import MAX_BYTES, read_regular
 from fleetctl.spec.tree import read_tree
 from fleetctl.spec.values import locate
+from fleetctl.spec.wording import join
 
 _FLEET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 
@@ -80,9 +80,15 @@ def _load(
 
 def _error(found: list[Problem]) -> ConfigError:
     """One error for all problems; its own text is that of the first."""
+    found = sorted(found, key=_place)
     first = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return ConfigError(f"{first}{more}", hint=first.hint, problems=found)
+
+
+def _place(problem: Problem) -> tuple[str, int, int]:
+    file, line, column = problem.where.rsplit(":", 2)
+    return file, int(line), int(column)
 
 
 def _directory(paths: Sequence[str | Path]) -> Path:

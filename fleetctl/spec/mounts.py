@@ -16,6 +16,7 @@ from fleetctl.spec.project import Project
 from fleetctl.spec.site import Site, suggest
 from fleetctl.spec.units import parse_bytes
 from fleetctl.spec.values import locate, read_quantity
+from fleetctl.spec.wording import shown
 
 MAX_FILE_BYTES = 64 << 20
 """Of one config or secret: its content is read at every run."""
@@ -179,12 +180,12 @@ def digest_file(site: Site, path: Path) -> str | None:
         with os.fdopen(descriptor, "rb") as stream:
             facts = os.fstat(descriptor)
             if not stat.S_ISREG(facts.st_mode):
-                site.report(f"{path} is not a file", None)
+                site.report(f"{shown(str(path), 200)} is not a file", None)
                 return None
             if facts.st_size > MAX_FILE_BYTES:
-                site.report(f"{path} is larger than 64 MiB", "bind it with volumes: instead")
+                site.report(f"{shown(str(path), 200)} is larger than 64 MiB", "bind it with volumes: instead")
                 return None
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        site.report(f"{path} cannot be read: {error.strerror}", "create it, or correct the path")
+        site.report(f"{shown(str(path), 200)} cannot be read: {error.strerror}", "create it, or correct the path")
         return None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fleetctl.spec.paths import join
 from fleetctl.spec.positions import Node, Table
 from fleetctl.spec.site import Site
+from fleetctl.spec.wording import join
 
 
 def record(site: Site) -> dict[str, str]:

@@ -21,6 +21,7 @@ from fleetctl.spec.project import Project
 from fleetctl.spec.site import Site
 from fleetctl.spec.units import UnitError, parse_duration
 from fleetctl.spec.values import check_names, locate, read_command, read_list, read_pairs, read_quantity
+from fleetctl.spec.wording import shown
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}", re.ASCII)
 _HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,61}[a-zA-Z0-9])?", re.ASCII)
@@ -126,7 +127,7 @@ def _read_build(site: Site, raw: str | BuildShape | None, project: Project) -> B
     if context is None:
         return None
     if not context.is_dir():
-        place.report(f"{context} is not a directory", "create it, or correct the path")
+        place.report(f"{shown(str(context), 200)} is not a directory", "create it, or correct the path")
         return None
     dockerfile = shape.dockerfile or "Dockerfile"
     locate(site.at("dockerfile"), context, dockerfile)
@@ -182,6 +183,7 @@ def _read_ports(site: Site, shape: ServiceShape, defaults: Defaults, replicas: i
                 break
         if any(mapping in ports for mapping in mappings):
             place.report("the same port is published twice", "keep one of them")
+            break
         ports.update(dict.fromkeys(mappings))
         if len(ports) > MAX_PORTS:
             place.report(f"more than {MAX_PORTS} ports are published", "publish fewer")

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from fleetctl.spec.paths import join
 from fleetctl.spec.positions import Items, Mark, Node, Table
 from fleetctl.spec.problems import Problems
+from fleetctl.spec.wording import join
 
 _KEY = re.compile(r"[a-zA-Z0-9._-]{1,200}", re.ASCII)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fleetctl.spec.problems import Problems
+from fleetctl.spec.wording import shown
 
 MAX_BYTES = 1 << 20
 MAX_DOLLARS = 10_000
@@ -21,11 +22,11 @@ def read_regular(path: Path, report: Callable[[str, str | None], None]) -> bytes
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                report(f"{path} is not a file", None)
+                report(f"{shown(str(path), 200)} is not a file", None)
                 return None
             return stream.read(MAX_BYTES + 1)
     except OSError as error:
-        report(f"{path} cannot be read: {error.strerror}", "create it, or correct the path")
+        report(f"{shown(str(path), 200)} cannot be read: {error.strerror}", "create it, or correct the path")
         return None
 
 

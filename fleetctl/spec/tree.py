@@ -8,11 +8,11 @@ from typing import NoReturn
 
 import yaml
 
-from fleetctl.spec.paths import join
 from fleetctl.spec.positions import Items, Mark, Node, Scalar, Table
 from fleetctl.spec.problems import Problems
 from fleetctl.spec.scalars import Ambiguous, resolve_plain
 from fleetctl.spec.textfile import decode
+from fleetctl.spec.wording import join, shown
 
 MAX_DEPTH = 32
 MAX_NODES = 10_000
@@ -145,7 +145,9 @@ class _Reader:
         except yaml.MarkedYAMLError as error:
             at = error.problem_mark or error.context_mark
             mark = Mark(self.label, at.line + 1, at.column + 1) if at else Mark(self.label, 1, 1)
-            hint = "YAML indents with spaces, never with tabs" if "'\\t'" in str(error.problem) else None
+            line = text.split("\n", mark.line)[mark.line - 1 : mark.line]
+            tab = bool(line) and "\t" in line[0][: mark.column]
+            hint = "YAML indents with spaces, never with tabs" if tab else None
             self._stop(mark, f"not YAML: {error.problem}", hint)
         except yaml.reader.ReaderError as error:
             before = text[: error.position]
@@ -261,8 +263,3 @@ class _Reader:
         around.size += finished.size
         around.height = max(around.height, finished.height + 1)
         around.add(finished.node, mark, merge=merge)
-
-
-def shown(text: str) -> str:
-    """Foreign text for a message: short, and without control characters."""
-    return text if text.isprintable() and 0 < len(text) <= 60 else repr(text[:60])

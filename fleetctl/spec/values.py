@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fleetctl.spec.compose_values import Plain
-from fleetctl.spec.paths import join
 from fleetctl.spec.site import Site
 from fleetctl.spec.units import UnitError
+from fleetctl.spec.wording import join
 
 ValueT = TypeVar("ValueT")
 

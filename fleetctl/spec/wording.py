@@ -1,0 +1,14 @@
+"""How key paths and foreign text are written in messages: short, and without control characters."""
+
+from __future__ import annotations
+
+
+def join(path: str, key: str) -> str:
+    """The path of a key below `path`; odd keys are quoted."""
+    shown = key if key.isprintable() and key and len(key) <= 80 else repr(key[:80])
+    return f"{path}.{shown}" if path else shown
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """Text as it is where it is printable and short, else as Python writes it, cut to `limit` characters."""
+    return text if text.isprintable() and 0 < len(text) <= limit else repr(text[:limit])

@@ -1,0 +1,78 @@
+"""The effective configuration says everything, reads back to the same fleet, and knows where each value comes from."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fleetctl.spec.compose_service import ServiceShape
+from fleetctl.spec.document import document_origins, render_yaml, to_document
+from fleetctl.spec.load import load_fleet
+from fleetctl.spec.model import Fleet
+
+FULL = Path(__file__).with_name("full.yaml")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "site.conf").write_text("x")
+    (tmp_path / "app.env").write_text("FROM_FILE='a $ b'\n")
+    shutil.copy(FULL, tmp_path / "fleet.yaml")
+    return tmp_path
+
+
+def bare(fleet: Fleet) -> Fleet:
+    """Without what the text of the file alone decides."""
+    services = {name: replace(service, origins={}) for name, service in fleet.services.items()}
+    return replace(fleet, files=(), warnings=(), services=services)
+
+
+def load_full(project: Path) -> Fleet:
+    return load_fleet([project / "fleet.yaml"], {"PASSED": "passed"}, profiles=["*"])
+
+
+def test_the_document_reads_back_to_the_same_fleet(project: Path) -> None:
+    """to_document is a right inverse of load_fleet, for a file with every key, in another environment."""
+    fleet = load_full(project)
+    (project / "again.yaml").write_text(render_yaml(to_document(fleet)))
+    again = load_fleet([project / "again.yaml"], {}, profiles=["*"])
+    assert bare(again) == bare(fleet)
+    assert to_document(again) == to_document(fleet)
+
+
+def test_the_full_file_has_every_key_of_a_service() -> None:
+    """Else the round trip would prove less than it says."""
+    text = FULL.read_text()
+    assert [key for key in ServiceShape.__struct_encode_fields__ if f"{key}:" not in text] == []
+
+
+def test_every_value_has_an_origin(project: Path) -> None:
+    fleet = load_full(project)
+    origins = document_origins(fleet)
+
+    def place(text: str) -> str:
+        """Where the full file says this, which it says once."""
+        lines = FULL.read_text().splitlines()
+        [(line, content)] = [(number, line) for number, line in enumerate(lines, 1) if text in line]
+        return f"{project / 'fleet.yaml'}:{line}:{content.index(text) + 1}"
+
+    assert origins["services.web.environment.GREETING"] == place("GREETING:")
+    assert origins["services.web.environment.FROM_FILE"] == "app.env:1:1"
+    assert origins["services.web.deploy.resources.limits.pids"] == place("pids: 100")
+    assert origins["services.web.restart"] == place("condition: on-failure")
+    assert origins["services.web.tmpfs[0]"] == "baseline restricted"
+    assert origins["services.web.ulimits.core.hard"] == "baseline restricted"
+    assert origins["services.db.logging.options.max-size"] == "baseline compatible"
+    assert origins["services.db.deploy.mode"] == "default"
+    assert origins["services.tool.read_only"] == "baseline restricted"
+
+
+def test_labels_of_a_swarm_service_are_warned_of(project: Path) -> None:
+    fleet = load_full(project)
+    assert len(fleet.warnings) == 1
+    assert "deploy.labels" in fleet.warnings[0]
