@@ -16,10 +16,11 @@ from fleetctl.plan.images import plan_images
 from fleetctl.plan.launch import Wishes
 from fleetctl.plan.order import select_services
 from fleetctl.plan.outcome import Listener, RunReport
+from fleetctl.plan.power import plan_wait
 from fleetctl.plan.replicas import plan_replicas
 from fleetctl.plan.steps import Plan
 from fleetctl.spec.model import Build, Fleet, PullPolicy, Service
-from fleetctl.state.observed import Observed, ObservedImage
+from fleetctl.state.observed import Observed, ObservedImage, Replica
 
 LOOK_AGAIN = 20
 """How often a run looks at most while it loses races for a subnet; each one lost is one that another run has won."""
@@ -173,3 +174,17 @@ def carry_out(
     """Look, decide with `decide`, act: for the commands that need no images (down, stop, start, restart)."""
     with fleet_lock(engine.endpoint, fleet.name, order.doing):
         return run(decide(look(fleet, engine)), engine, fleet, listener, order, stop, prepare)
+
+
+def await_replicas(
+    fleet: Fleet,
+    engine: Host,
+    listener: Listener,
+    replicas: Iterable[Replica],
+    order: Order,
+    *,
+    stop: threading.Event,
+    prepare: Prepare | None = None,
+) -> RunReport:
+    """Wait for replicas that an earlier run has started; takes no lock, for nothing is changed."""
+    return run(plan_wait(fleet, replicas), engine, fleet, listener, order, stop, prepare)

@@ -165,7 +165,7 @@ def next_step(service: Service, what: str, lines: tuple[str, ...]) -> str:
         )
     if "nothing listens on" in what and service.http is not None:
         return (
-            f"it has to listen on 0.0.0.0:{service.http.port}: one bound to 127.0.0.1 in a container cannot be reached, "
-            f"and another port goes into services.{service.name}.x-fleet.http.port"
+            f"it has to listen on 0.0.0.0:{service.http.port}: bound to 127.0.0.1 in a container it cannot be reached; "
+            f"another port goes into services.{service.name}.x-fleet.http.port"
         )
     return f"see all of it with 'fleetctl logs {service.name}', mend the cause, and run 'fleetctl up' again"

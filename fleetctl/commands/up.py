@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from fleetctl.commands.options import FleetSource, ScaleType, fleet_options, format_option
-from fleetctl.commands.session import confirm_outage, opened, run_to_end
+from fleetctl.commands.session import confirm_outage, run_to_end
 
 if TYPE_CHECKING:
     from fleetctl.controller import Order
     from fleetctl.engine.docker_host import DockerHost
+    from fleetctl.plan.outcome import RunReport
+    from fleetctl.plan.steps import Plan
     from fleetctl.spec.model import Fleet
+    from fleetctl.state.observed import Replica
+    from fleetctl.state.probes import ReplicaReply
+    from fleetctl.view.progress import Progress
 
 
 @click.command("up", short_help="Launch the fleet and show that it answers.")
@@ -95,51 +103,82 @@ def command(
 
 
 def launch(fleet: Fleet, order: Order, *, output: str = "table", yes: bool = False) -> None:
-    """Deploy, tell what nobody did anything about, and show the replicas."""
+    """Deploy, wait for replicas that were there and do not answer yet, and show all of them."""
     from fleetctl.commands.session import say_if_idle
-    from fleetctl.controller import deploy
+    from fleetctl.controller import await_replicas, deploy
 
     ask = confirm_outage(yes)
+    pictures: list[Picture] = []
 
-    def work(engine, progress, stop):  # type: ignore[no-untyped-def]  # a Work
+    def work(engine: DockerHost, progress: Progress, stop: threading.Event) -> RunReport:
         from fleetctl.view.terminal import warn
 
-        def prepare(plan):  # type: ignore[no-untyped-def]  # a Prepare
+        def prepare(plan: Plan) -> None:
             ask(plan)
             progress.prepare(plan)
             for notice in plan.notices:
                 warn(notice)
 
-        return deploy(fleet, engine, progress, order, stop=stop, prepare=prepare)
+        report = deploy(fleet, engine, progress, order, stop=stop, prepare=prepare)
+        if report.failures or report.interrupted:
+            return report
+        picture = take_picture(fleet, engine)
+        if silent := picture.silent(fleet):
+            report += await_replicas(fleet, engine, progress, silent, order, stop=stop, prepare=prepare)
+            picture = take_picture(fleet, engine)
+        pictures.append(picture)
+        return report
 
-    report = run_to_end(work, command=order.doing)
-    say_if_idle(report)
-    with opened() as engine:
-        show(fleet, engine, output)
+    say_if_idle(run_to_end(work, command=order.doing))
+    pictures[-1].show(fleet, output)
 
 
-def show(fleet: Fleet, engine: DockerHost, output: str) -> None:
-    """The replicas with address, veth, identity and latency. Raises VerificationFailed when one does not answer."""
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What is shown at the end: every replica, what it answered, and its veth on the host by name."""
+
+    replicas: tuple[Replica, ...]
+    replies: tuple[ReplicaReply, ...]
+    veths: Mapping[str, str]
+
+    def silent(self, fleet: Fleet) -> list[Replica]:
+        """The replicas that run and do not answer."""
+        answered = {reply.replica for reply in self.replies if reply.reply.answered}
+        asked = {reply.replica for reply in self.replies}
+        return [
+            replica
+            for replica in self.replicas
+            if replica.name in asked and replica.name not in answered and replica.service in fleet.services
+        ]
+
+    def show(self, fleet: Fleet, output: str) -> None:
+        """Print it. Raises VerificationFailed when a replica does not answer as it should."""
+        from fleetctl.commands.curl import refuse_wrong_replies
+        from fleetctl.view.documents import replicas_document, show_document
+        from fleetctl.view.tables import show_fleet
+
+        if output == "json":
+            instances = {reply.replica: reply.identity for reply in self.replies}
+            show_document(replicas_document(fleet.name, self.replicas, instances))
+        else:
+            show_fleet(self.replicas, self.replies, self.veths)
+        refuse_wrong_replies(self.replies)
+
+
+def take_picture(fleet: Fleet, engine: DockerHost) -> Picture:
+    """Ask every replica and look where its veth is."""
     from fleetctl.check.replicas import check_replicas
-    from fleetctl.commands.curl import refuse_wrong_replies
     from fleetctl.net.observe import observe_topology
-    from fleetctl.view.documents import replicas_document, show_document
-    from fleetctl.view.tables import show_fleet
 
     observed = engine.observe(fleet.name)
     replicas = engine.inspect(observed.replicas)
     pairs = [(replica, fleet.services[replica.service]) for replica in replicas if replica.service in fleet.services]
     replies = check_replicas(pairs, local=engine.local)
-    if output == "json":
-        instances = {reply.replica: reply.identity for reply in replies}
-        show_document(replicas_document(fleet.name, replicas, instances))
-    else:
-        topology = observe_topology(fleet.name, observed.own_networks(), replicas, local=engine.local)
-        veths = {
-            attachment.replica: attachment.veth.name
-            for network in topology.networks
-            for attachment in network.attachments
-            if attachment.veth is not None
-        }
-        show_fleet(replicas, replies, veths)
-    refuse_wrong_replies(replies)
+    topology = observe_topology(fleet.name, observed.own_networks(), replicas, local=engine.local)
+    veths = {
+        attachment.replica: attachment.veth.name
+        for network in topology.networks
+        for attachment in network.attachments
+        if attachment.veth is not None
+    }
+    return Picture(replicas, replies, veths)

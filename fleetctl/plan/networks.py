@@ -12,7 +12,6 @@ from fleetctl.plan.actions import (
     CreateVolume,
     Ref,
     RemoveNetwork,
-    RemoveReplica,
 )
 from fleetctl.plan.reasons import changed_keys, describe_changes
 from fleetctl.plan.steps import Draft

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fleetctl.plan.actions import AwaitReplica, Ref, RestartReplica, StartReplica, StopReplica, UnpauseReplica
 from fleetctl.plan.order import is_one_shot
 from fleetctl.plan.steps import Draft, Plan
 from fleetctl.plan.teardown import AT_REST
 from fleetctl.spec.model import Fleet, Service
-from fleetctl.state.observed import Observed
+from fleetctl.state.observed import Observed, Replica
 
 
 def plan_stop(observed: Observed, services: Sequence[Service], *, grace: float | None = None) -> Plan:
@@ -66,4 +66,14 @@ def plan_restart(fleet: Fleet, observed: Observed, services: Sequence[Service], 
             step = draft.add(RestartReplica(ref, grace=grace), because, after=before)
             awaited = AwaitReplica(ref, service, completed=is_one_shot(fleet, service))
             before = (draft.add(awaited, because, after=(step,)),)
+    return draft.plan()
+
+
+def plan_wait(fleet: Fleet, replicas: Iterable[Replica]) -> Plan:
+    """Wait until replicas that run already are ready, all at the same time."""
+    draft = Draft()
+    for replica in replicas:
+        service = fleet.services[replica.service]
+        awaited = AwaitReplica(Ref(replica.name, id=replica.id), service, completed=is_one_shot(fleet, service))
+        draft.add(awaited, "it does not answer yet")
     return draft.plan()

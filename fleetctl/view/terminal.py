@@ -74,8 +74,6 @@ def show_error(error: FleetError) -> None:
             say("error", "31", str(problem))
             if problem.hint:
                 say("  hint", "36", problem.hint)
-        if error.hint:
-            say("hint", "36", error.hint)
         return
     say("error", "31", error.message)
     if error.hint:
