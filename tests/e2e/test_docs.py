@@ -10,7 +10,8 @@ import pytest
 
 from tests.shown_sessions import NOT_RUN, ROOT, agrees, documents, exchanges, items, scratch_copy
 
-ROOT_SEES_MORE = ("fleetctl inspect-network", "fleetctl doctor")
+RECORD = "record it anew with 'python -m tests.refresh_docs'"
+ROOT_SEES_MORE = ("fleetctl up", "fleetctl inspect-network", "fleetctl doctor")
 """What prints something else to others than root; the documents show what root sees."""
 
 SHOWN = {path.relative_to(ROOT).as_posix(): exchanges(path.read_text()) for path in documents()}
@@ -30,10 +31,8 @@ def test_what_a_document_shows_is_what_its_commands_print(document: str, tmp_pat
             if os.geteuid() != 0 and exchange.command.startswith(ROOT_SEES_MORE):
                 continue
             difference = "\n".join(difflib.unified_diff(exchange.shown, real, "shown", "real", lineterm=""))
-            assert agrees(items(exchange.shown), items(real)), (
-                f"{document}: {exchange.command} prints something else; "
-                f"'python -m tests.refresh_docs' records it anew:\n{difference}"
-            )
+            same = agrees(items(exchange.shown), items(real))
+            assert same, f"{exchange.command} prints something else; mend it or {RECORD}:\n{difference}"
 
 
 def test_no_reason_to_leave_a_command_out_is_left_over() -> None:

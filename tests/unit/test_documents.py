@@ -131,6 +131,8 @@ TABLE = (
         (TABLE, ("NAME   STATUS", "web-1  Up 2 hours (healthy)", "web-2  Exited (1)"), True),
         (TABLE, ("NAME   STATUS", "web-1  Up 2 hours (healthy)", "web-2  Exited (2)"), False),
         (TABLE, TABLE[:2], False),
+        (TABLE, ("NAME   STATUS", "web-1  Up 2 ho…", "web-2  Exi…", "(IP hidden at 20 columns)"), True),
+        (TABLE, ("NAME   STATUS", "web-1  Up 2 ho…", "web-2  Dea…", "(IP hidden at 20 columns)"), False),
         ((*TABLE[:2], CUT), TABLE, True),
         (("a", CUT, "d"), ("a", "b", "c", "d"), True),
         (("a", CUT, "d"), ("a", "b", "c"), False),
