@@ -64,8 +64,8 @@ def read_hardening(site: Site, shape: ServiceShape, defaults: Defaults, project:
     drop = defaults.cap_drop if shape.cap_drop is None else _read_capabilities(site.at("cap_drop"), shape.cap_drop)
     add = _read_capabilities(site.at("cap_add"), shape.cap_add)
     for index, raw in enumerate(shape.cap_add or ()):
-        if is_dangerous_capability(canonical_capability(raw)) and not project.unsafe:
-            site.at("cap_add", index).report(f"refused: {raw} reaches beyond the container", _UNSAFE)
+        if is_dangerous_capability(canonical_capability(raw)):
+            project.refuse(site.at("cap_add", index), f"{raw} reaches beyond the container", _UNSAFE)
     sysctls = read_pairs(site.at("sysctls"), shape.sysctls)
     for name in sysctls:
         if not _SYSCTLS.fullmatch(name):
@@ -102,10 +102,10 @@ def _read_options(site: Site, raw: list[str] | None, defaults: Defaults, project
             )
             continue
         option = f"{match[1]}:{match[2] or 'true'}" if match[1] else f"{match[3]}={match[4]}"
-        why = None if project.unsafe else why_dangerous_option(option)
+        why = why_dangerous_option(option)
         if why is not None:
-            site.at(index).report(f"refused: {why}", _UNSAFE)
-        elif option.startswith("seccomp=") and option != "seccomp=unconfined":
+            project.refuse(site.at(index), why, _UNSAFE)
+        if option.startswith("seccomp=") and option != "seccomp=unconfined":
             site.at(index).report("not yet supported: a seccomp profile of your own", "delete it")
         elif option in options:
             site.at(index).report(f"{option} appears twice", "keep one of them")

@@ -111,9 +111,9 @@ def check_host_path(site: Site, path: str, project: Project) -> None:
     if "\0" in path:
         site.report("a path with a NUL byte")
         return
-    why = None if project.unsafe else why_dangerous_path(path, project.directory)
+    why = why_dangerous_path(path, project.directory)
     if why is not None:
-        site.report(f"refused: {why}", "bind a directory of the project, or pass --unsafe if you mean it")
+        project.refuse(site, why, "bind a directory of the project, or pass --unsafe if you mean it")
 
 
 def check_target(site: Site, target: str) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fleetctl.spec.model import Baseline
+from fleetctl.spec.site import Site
 
 
 @dataclass(slots=True)
@@ -24,3 +25,10 @@ class Project:
     """Name -> file as written."""
     secrets: Mapping[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+    def refuse(self, site: Site, why: str, hint: str) -> None:
+        """Report what gives the host away or, with --unsafe, allow it with a warning."""
+        if self.unsafe:
+            self.warnings.append(f"{site.mark}: {site.path} is allowed by --unsafe: {why}.")
+        else:
+            site.report(f"refused: {why}", hint)

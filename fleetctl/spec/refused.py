@@ -87,6 +87,7 @@ REFUSED: dict[str, dict[str, Reason]] = {
         "pre_stop": _IMAGE,
         "privileged": Reason("it gives the host away", "name the capabilities needed in cap_add"),
         "provider": _LATER,
+        "pull_refresh_after": Reason("not yet supported", "write pull_policy: always, and pull when you want to"),
         "runtime": Reason("not yet supported: the engine's default runtime is used", "delete it"),
         "scale": Reason("the number of replicas has one place here", "use deploy.replicas, or fleetctl scale"),
         "shm_size": Reason("not yet supported", "mount a tmpfs at /dev/shm"),
@@ -133,7 +134,6 @@ REFUSED: dict[str, dict[str, Reason]] = {
         "priority": _LATER,
     },
     "MountShape": {
-        "cluster": _SWARM,
         "consistency": Reason("it has no effect on Linux", "delete it"),
         "image": _LATER,
         "volume": _LATER,
@@ -156,23 +156,18 @@ REFUSED: dict[str, dict[str, Reason]] = {
         key: Reason("one Docker host has no such setting: it waits 100 ms, then twice as long each time", "delete it")
         for key in ("delay", "window")
     },
-    "LimitsShape": {
-        "devices": _DEVICE,
-        "generic_resources": _SWARM,
-    },
     "ReservationsShape": {
         "cpus": Reason("not yet supported: only Docker Swarm can set processors aside", "use limits.cpus"),
         "devices": _DEVICE,
         "generic_resources": _SWARM,
-    },
-    "NetworkShape": {
-        "x-fleet": _ONE_EXTENSION,
     },
     "IpamShape": {"options": _LATER},
     "FileShape": {
         "content": Reason("not yet supported: only files of the project can be mounted", "write file:"),
         "environment": Reason("not yet supported: only files of the project can be mounted", "write file:"),
         "external": Reason("not yet supported: it needs Docker Swarm", "write file:"),
+        "driver": _SWARM,
+        "driver_opts": _SWARM,
         "labels": _SWARM,
         "name": _SWARM,
         "template_driver": _SWARM,

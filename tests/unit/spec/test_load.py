@@ -113,7 +113,13 @@ def test_unsafe_allows_what_gives_the_host_away_but_not_unknown_keys(tmp_path: P
         + "    volumes: [/var/run/docker.sock:/s]\n    cap_add: [SYS_ADMIN]\n    security_opt: [seccomp=unconfined]\n"
     )
     assert len(refusal(tmp_path, text)) == 3
-    service = load(tmp_path, text, unsafe=True).services["web"]
+    fleet = load(tmp_path, text, unsafe=True)
+    assert [warning.split(" is allowed by --unsafe")[0].split(": ")[1] for warning in fleet.warnings] == [
+        "services.web.volumes[0]",
+        "services.web.cap_add[0]",
+        "services.web.security_opt[0]",
+    ]
+    service = fleet.services["web"]
     assert service.cap_add == ("SYS_ADMIN",)
     assert service.mounts[0].source == "/var/run/docker.sock"
     assert refusal(tmp_path, PLAIN + "    privileged: true\n", unsafe=True)
