@@ -11,6 +11,7 @@ from fleetctl.check.readiness import Readiness, Source
 from fleetctl.errors import SubnetTaken
 from fleetctl.execute import WORKERS, execute
 from fleetctl.lock import fleet_lock
+from fleetctl.net.proc import routed_blocks
 from fleetctl.plan.actions import Action
 from fleetctl.plan.images import plan_images
 from fleetctl.plan.launch import Wishes
@@ -59,7 +60,8 @@ def chosen_services(fleet: Fleet, order: Order) -> list[Service]:
 
 
 def look(fleet: Fleet, engine: Host, services: Iterable[Service] = ()) -> Observed:
-    return engine.observe(fleet.name, images=[service.image for service in services])
+    observed = engine.observe(fleet.name, images=[service.image for service in services])
+    return replace(observed, routes=routed_blocks()) if engine.local else observed
 
 
 def preview(fleet: Fleet, engine: Host, order: Order | None = None) -> Plan:
@@ -116,13 +118,14 @@ def deploy(
             report = run(images, engine, fleet, listener, order, stop, prepare)
             if report.failures or report.interrupted:
                 return report
-        for _ in range(LOOK_AGAIN):
             observed = look(fleet, engine, services)
+        for _ in range(LOOK_AGAIN):
             plan = plan_replicas(fleet, observed, order.wishes)
             latest = run(plan, engine, fleet, listener, order, stop, prepare)
             lost_race = any(isinstance(failure.error, SubnetTaken) for failure in latest.failures)
             if not lost_race or latest.interrupted or no_choice(fleet):
                 break
+            observed = look(fleet, engine, services)
         return report + latest
 
 

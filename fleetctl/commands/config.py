@@ -20,7 +20,6 @@ from fleetctl.commands.options import FleetSource, fleet_options
 )
 @click.option("--services", is_flag=True, help="Print the services' names, one a line.")
 @click.option("--images", is_flag=True, help="Print the images' references, one a line.")
-@click.option("--origins", is_flag=True, help="Print every effective value of a service with where it comes from.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of fleet.yaml for editors.")
 def command(
     source: FleetSource,
@@ -28,11 +27,11 @@ def command(
     output: str,
     services: bool,
     images: bool,
-    origins: bool,
     schema: bool,
 ) -> None:
     """Check the file and print the effective configuration: short forms expanded, variables filled in, defaults and
-    the security baseline applied. Needs no engine."""
+    the security baseline applied. In YAML a comment beside each value of a service says where it comes from. Needs no
+    engine."""
     from fleetctl.view.documents import show_document
     from fleetctl.view.terminal import write
     from fleetctl.view.text import safe
@@ -51,16 +50,13 @@ def command(
     elif images:
         for reference in dict.fromkeys(service.image for service in fleet.services.values()):
             write(safe(reference))
-    elif origins:
-        from fleetctl.spec.document import to_document
-        from fleetctl.view.origins import show_origins
-
-        show_origins(fleet, to_document(fleet))
     else:
-        from fleetctl.spec.document import render_yaml, to_document
+        from fleetctl.spec.annotate import annotate
+        from fleetctl.spec.document import document_origins, render_yaml, to_document
 
         document = to_document(fleet)
         if output == "json":
             show_document(document)
         else:
-            write(safe(render_yaml(document).rstrip("\n"), newlines=True))
+            text = annotate(render_yaml(document), document_origins(fleet))
+            write(safe(text.rstrip("\n"), newlines=True))

@@ -18,6 +18,7 @@ from fleetctl.commands.session import opened, select_one
 @fleet_options
 @click.option("--index", type=click.IntRange(min=1), help="Number of the replica.  [default: the first running]")
 @click.option("-T", "--no-tty", is_flag=True, help="No terminal even when there is one.")
+@click.option("-i", "-t", "habit", is_flag=True, hidden=True, help="Accepted out of habit: both are the default.")
 @click.option("-u", "--user", help="Run as this user, as name, uid or uid:gid.")
 @click.option("-w", "--workdir", help="Run in this directory.")
 @click.option("-e", "--env", multiple=True, metavar="KEY=VALUE", help="Set a variable.")
@@ -29,6 +30,7 @@ def command(
     source: FleetSource,
     index: int | None,
     no_tty: bool,
+    habit: bool,
     user: str | None,
     workdir: str | None,
     env: tuple[str, ...],

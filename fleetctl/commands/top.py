@@ -26,7 +26,8 @@ def command(source: FleetSource, names: tuple[str, ...], output: str) -> None:
             key=lambda replica: (replica.service, replica.number, replica.name),
         )
         running = [replica for replica in select_replicas(fleet, everything, names) if replica.state == "running"]
-        found = [(replica, *engine.top(replica.id)) for replica in running]
+        listed = [(replica, *engine.top(replica.id)) for replica in running]
+    found = [(replica, titles, rows) for replica, titles, rows in listed if titles]
     if output == "json":
         show_document(
             {

@@ -45,7 +45,8 @@ def plan_networks(
     after: dict[str, tuple[str, ...]] = {}
     removed: dict[str, str] = {}
     wanted = {key for service in services for key in service.networks}
-    taken = [ipaddress.ip_network(cidr) for network in observed.networks for cidr, _ in network.subnets]
+    known = {cidr for network in observed.networks for cidr, _ in network.subnets}
+    taken = [ipaddress.ip_network(cidr) for cidr in sorted(known | {*observed.routes})]
     for key, network in fleet.networks.items():
         if key not in wanted:
             continue
@@ -76,7 +77,8 @@ def plan_networks(
             waits = [draft.add(RemoveNetwork(Ref(found.name, id=found.id)), because, after=tuple(waits))]
         subnets = network.subnets or (choose_subnet(fleet.addresses, taken),)
         taken.extend(ipaddress.ip_network(entry.subnet) for entry in subnets)
-        step = draft.add(CreateNetwork(fleet.name, network, subnets, digests), because, after=tuple(waits))
+        told = f"{because} (subnet {', '.join(entry.subnet for entry in subnets)})"
+        step = draft.add(CreateNetwork(fleet.name, network, subnets, digests), told, after=tuple(waits))
         refs[key], after[key] = Ref(network.engine_name, made_by=step), (step,)
     return NetworkRefs(refs, after, removed)
 

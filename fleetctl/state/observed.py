@@ -118,6 +118,8 @@ class Observed:
     networks: tuple[ObservedNetwork, ...] = ()
     volumes: tuple[ObservedVolume, ...] = ()
     images: Mapping[str, ObservedImage] = field(default_factory=dict)
+    routes: tuple[str, ...] = ()
+    """IPv4 blocks that the engine's host has a route to, as far as that is known: a new network must avoid them."""
 
     def of_service(self, service_name: str) -> tuple[Replica, ...]:
         """The service's replicas by number, then name."""

@@ -27,6 +27,7 @@ class MemoryEngine:
     networks: dict[str, ObservedNetwork] = field(default_factory=dict)
     volumes: dict[str, ObservedVolume] = field(default_factory=dict)
     images: dict[str, ObservedImage] = field(default_factory=dict)
+    routes: tuple[str, ...] = ()
     dies_after: int | None = None
     acted: list[Action] = field(default_factory=list)
     endpoint: str = "memory"
@@ -46,6 +47,7 @@ class MemoryEngine:
             networks=tuple(self.networks.values()),
             volumes=tuple(self.volumes.values()),
             images={name: self.images[name] for name in images if name in self.images},
+            routes=self.routes,
         )
 
     def apply(self, action: Action) -> str:

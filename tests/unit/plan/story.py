@@ -71,6 +71,9 @@ def ignore(event: Event) -> None:
 def happen(engine: MemoryEngine, event: str) -> None:
     """Let something happen to a container behind the fleet's back, as "VERB NAME [ARGUMENT]"."""
     verb, name, *rest = event.split()
+    if verb == "route":
+        engine.routes += (name,)
+        return
     if verb == "network":
         engine.networks[name] = ObservedNetwork(
             id=name, name=name, driver="bridge", subnets=((rest[0], None),) if rest else ()
