@@ -31,7 +31,7 @@ def test_what_a_document_shows_is_what_its_commands_print(document: str, tmp_pat
             while True:
                 code, real = scratch.run(exchange.command)
                 same = agrees(items(exchange.shown), items(real))
-                if code == 0 and same or time.monotonic() > deadline:
+                if (code == 0 and same) or time.monotonic() > deadline:
                     break
 
             printed = "\n".join(real)
