@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from fleetctl.plan.actions import Action
     from fleetctl.spec.model import Build
 
+GONE_OR_ENDED = (404, 409)
+"""No such container; it is not running (Docker Engine API, ContainerTop)."""
+
 
 class DockerHost:
     """An Engine over one Docker host. `progress` gets one line at a time while an image is built or pulled."""
@@ -103,8 +106,11 @@ class DockerHost:
         return tuple(text.decode(errors="replace").splitlines())
 
     def logs(self, container_id: str, wanted: LogOptions) -> Iterator[bytes]:
-        """The log in chunks, as the engine has it; follows until the container ends where that is asked for."""
-        with translated("read the log", self.endpoint):
+        """The log in chunks, as the engine has it; follows until the container ends where that is asked for. A
+        container that is gone has none."""
+        from docker.errors import NotFound
+
+        with translated("read the log", self.endpoint), suppress(NotFound):
             yield from self.client.logs(
                 container_id,
                 stream=True,
@@ -115,9 +121,17 @@ class DockerHost:
             )
 
     def top(self, container_id: str) -> tuple[list[str], list[list[str]]]:
-        """Titles and rows of the process list, as ps -eo of the engine's host shows them."""
+        """Titles and rows of the process list, as ps -eo of the engine's host shows them; both empty for a container
+        that is gone or has ended meanwhile."""
+        from docker.errors import APIError
+
         with translated("list processes", self.endpoint):
-            found = self.client.top(container_id, ps_args="-eo user,pid,ppid,pcpu,rss,args")
+            try:
+                found = self.client.top(container_id, ps_args="-eo user,pid,ppid,pcpu,rss,args")
+            except APIError as error:
+                if error.status_code in GONE_OR_ENDED:
+                    return [], []
+                raise
         return found["Titles"], found.get("Processes") or []
 
     def context_digest(self, build: Build) -> str:

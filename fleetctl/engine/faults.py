@@ -13,13 +13,10 @@ import urllib3.exceptions
 from fleetctl.errors import EngineUnreachable, FleetError, ResourceExhausted, SubnetTaken
 
 UNREACHABLE = (
-    requests.exceptions.ConnectionError,
-    requests.exceptions.Timeout,
-    requests.exceptions.ChunkedEncodingError,
     requests.exceptions.RequestException,
     urllib3.exceptions.HTTPError,
-    ConnectionError,
-    TimeoutError,
+    urllib3.exceptions.ProxySchemeUnsupported,
+    docker.errors.StreamParseError,
     OSError,
 )
 
@@ -46,6 +43,11 @@ ENGINE_SAYS: tuple[tuple[str, type[FleetError], str], ...] = (
         "a bridge holds at most 1,023 ports; spread the services over several networks",
     ),
     (r"no space left on device", ResourceExhausted, "free disk space on the engine's host: docker system df"),
+    (
+        r"no such (container|network)",
+        FleetError,
+        "it vanished meanwhile: run the command again",
+    ),
     (
         r"has active endpoints",
         FleetError,
@@ -80,6 +82,10 @@ def translated(doing: str, endpoint: str) -> Iterator[None]:
     except docker.errors.APIError as error:
         raise from_api(error, doing) from error
     except docker.errors.DockerException as error:
+        # docker-py wraps whatever goes wrong while it asks for the API's version.
+        for cause in causes(error):
+            if isinstance(cause, docker.errors.APIError):
+                raise from_api(cause, doing) from error
         if is_transport(error):
             raise unreachable(endpoint, error) from error
         raise FleetError(f"could not {doing}: {error}") from error
@@ -103,17 +109,24 @@ def explanation(error: docker.errors.APIError) -> str:
 
 
 def is_transport(error: BaseException) -> bool:
-    """Whether a DockerException only wraps a failure to talk to the engine (docker-py wraps version look-ups)."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, UNREACHABLE) and not isinstance(seen, docker.errors.APIError):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
+    """Whether a DockerException only wraps a failure to talk to the engine."""
+    return any(isinstance(cause, UNREACHABLE) for cause in causes(error))
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what led to it, outermost first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def unreachable(endpoint: str, error: BaseException) -> EngineUnreachable:
     """The engine at `endpoint` does not answer: why, as far as the error tells, and what to do."""
+    if isinstance(error, requests.exceptions.JSONDecodeError | docker.errors.StreamParseError):
+        return EngineUnreachable(
+            f"what answers at {endpoint} does not speak as a Docker engine does, or breaks off",
+            hint="see whether DOCKER_HOST names an engine: docker version",
+        )
     text = str(error)
     if "timed out" in text.lower() or isinstance(error, TimeoutError | requests.exceptions.Timeout):
         why = "it did not answer in time"
@@ -135,6 +148,5 @@ def unreachable(endpoint: str, error: BaseException) -> EngineUnreachable:
 
 def root(error: BaseException) -> str:
     """The innermost cause, on one line."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return " ".join(f"{error}".split()) or type(error).__name__
+    *_, innermost = causes(error)
+    return " ".join(f"{innermost}".split()) or type(innermost).__name__

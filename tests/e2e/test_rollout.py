@@ -29,7 +29,7 @@ def watched(fleet: Project) -> Iterator[list[Json]]:
     events: list[Json] = []
     since = time.time()
     yield events
-    stream = fleet.client.api.events(
+    stream = fleet.client.api.events(  # type: ignore[call-overload]  # the engine takes fractions of a second
         since=f"{since:.6f}",
         until=f"{time.time():.6f}",
         filters={"type": "container", "label": fleet.own_label},
@@ -111,7 +111,7 @@ def test_a_release_that_never_answers_ends_at_the_deadline_and_the_old_set_serve
     fleet.up()
     before = fleet.ids()
     health = {"http": {"port": 8080, "health_path": "/healthz"}}
-    fleet.write({"web": server(2, **{"x-fleet": health}, environment={"RELEASE": "bad"})})
+    fleet.write({"web": {**server(2), "x-fleet": health, "environment": {"RELEASE": "bad"}}})
     with asked_all_along(addresses(fleet)) as answers:
         began = time.monotonic()
         done = fleet.up("--wait-timeout", "3", code=1)
