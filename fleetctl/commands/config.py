@@ -32,8 +32,9 @@ def command(
     """Check the file and print the effective configuration: short forms expanded, variables filled in, defaults and
     the security baseline applied. In YAML a comment beside each value of a service says where it comes from. Needs no
     engine."""
+    from fleetctl.spec.baseline import missing_limits
     from fleetctl.view.documents import show_document
-    from fleetctl.view.terminal import write
+    from fleetctl.view.terminal import warn, write
     from fleetctl.view.text import safe
 
     if schema:
@@ -42,6 +43,8 @@ def command(
         show_document(json_schema())
         return
     fleet = source.load()
+    for told in missing_limits(fleet):
+        warn(told)
     if quiet:
         return
     if services:

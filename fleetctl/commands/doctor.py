@@ -82,7 +82,7 @@ def examine(source: FleetSource) -> Iterator[Finding]:
         yield Finding(
             "file", "ok", f"{', '.join(fleet.files)}: fleet {fleet.name}, services {', '.join(fleet.services)}"
         )
-        yield from limits(fleet)
+        yield from confinement(fleet)
         if engine is not None:
             yield from images(fleet, engine)
     except FleetError as error:
@@ -112,19 +112,15 @@ def access(engine: DockerHost | None) -> Finding:
     )
 
 
-def limits(fleet: Fleet) -> Iterator[Finding]:
-    """Services that may eat the whole host."""
+def confinement(fleet: Fleet) -> Iterator[Finding]:
+    """Services that may eat the whole host, or that have less than the restricted baseline."""
+    from fleetctl.spec.baseline import missing_limits, opt_outs
+
+    for told in missing_limits(fleet):
+        yield Finding("limits", "warning", told)
     for service in fleet.services.values():
-        missing = [
-            name for name, value in (("memory", service.limits.memory), ("cpus", service.limits.cpus)) if value is None
-        ]
-        if missing:
-            yield Finding(
-                f"services.{service.name}",
-                "warning",
-                f"no limit on {' and '.join(missing)}",
-                f"set deploy.resources.limits.{missing[0]}",
-            )
+        for told in opt_outs(service):
+            yield Finding("baseline", "warning", told)
 
 
 def images(fleet: Fleet, engine: DockerHost) -> Iterator[Finding]:

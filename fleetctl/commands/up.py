@@ -107,6 +107,7 @@ def launch(fleet: Fleet, order: Order, *, output: str = "table", yes: bool = Fal
     from fleetctl.commands.session import say_if_idle
     from fleetctl.controller import await_replicas, deploy
 
+    tell_opt_outs(fleet)
     ask = confirm_outage(yes)
     pictures: list[Picture] = []
 
@@ -131,6 +132,16 @@ def launch(fleet: Fleet, order: Order, *, output: str = "table", yes: bool = Fal
 
     say_if_idle(run_to_end(work, command=order.doing))
     pictures[-1].show(fleet, output)
+
+
+def tell_opt_outs(fleet: Fleet) -> None:
+    """Name every place where a service has less than the restricted baseline."""
+    from fleetctl.spec.baseline import opt_outs
+    from fleetctl.view.terminal import warn
+
+    for service in fleet.services.values():
+        for told in opt_outs(service):
+            warn(told)
 
 
 @dataclass(frozen=True, slots=True)
