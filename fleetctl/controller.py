@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
-from fleetctl.check.readiness import Readiness, Source
+from fleetctl.check.readiness import Readiness
+from fleetctl.engine.base import Engine
 from fleetctl.errors import SubnetTaken
 from fleetctl.execute import WORKERS, execute
 from fleetctl.lock import fleet_lock
 from fleetctl.net.proc import routed_blocks
-from fleetctl.plan.actions import Action
 from fleetctl.plan.images import plan_images
 from fleetctl.plan.launch import Wishes
 from fleetctl.plan.order import select_services
@@ -20,21 +19,11 @@ from fleetctl.plan.outcome import Listener, RunReport
 from fleetctl.plan.power import plan_wait
 from fleetctl.plan.replicas import plan_replicas
 from fleetctl.plan.steps import Plan
-from fleetctl.spec.model import Build, Fleet, PullPolicy, Service
+from fleetctl.spec.model import Fleet, PullPolicy, Service
 from fleetctl.state.observed import Observed, ObservedImage, Replica
 
 LOOK_AGAIN = 20
 """How often a run looks at most while it loses races for a subnet; each one lost is one that another run has won."""
-
-
-class Host(Source, Protocol):
-    """The engine, as far as the controller needs it."""
-
-    endpoint: str
-
-    def observe(self, fleet_name: str, images: Collection[str] = ()) -> Observed: ...
-    def apply(self, action: Action) -> str: ...
-    def context_digest(self, build: Build) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +48,12 @@ def chosen_services(fleet: Fleet, order: Order) -> list[Service]:
     return select_services(fleet, order.wishes.services, dependencies=order.wishes.dependencies)
 
 
-def look(fleet: Fleet, engine: Host, services: Iterable[Service] = ()) -> Observed:
+def look(fleet: Fleet, engine: Engine, services: Iterable[Service] = ()) -> Observed:
     observed = engine.observe(fleet.name, images=[service.image for service in services])
     return replace(observed, routes=routed_blocks()) if engine.local else observed
 
 
-def preview(fleet: Fleet, engine: Host, order: Order | None = None) -> Plan:
+def preview(fleet: Fleet, engine: Engine, order: Order | None = None) -> Plan:
     """What deploy would do, and why; looks and never writes. An image that would be built counts as a new one."""
     order = order or Order()
     services = chosen_services(fleet, order)
@@ -80,7 +69,7 @@ def preview(fleet: Fleet, engine: Host, order: Order | None = None) -> Plan:
     return Plan(images.steps + replicas.steps, images.notices + replicas.notices)
 
 
-def decide_images(fleet: Fleet, engine: Host, observed: Observed, services: Sequence[Service], order: Order) -> Plan:
+def decide_images(fleet: Fleet, engine: Engine, observed: Observed, services: Sequence[Service], order: Order) -> Plan:
     contexts = {service.name: engine.context_digest(service.build) for service in services if service.build is not None}
     build = [service.name for service in services] if order.build else []
     return plan_images(
@@ -97,7 +86,7 @@ def decide_images(fleet: Fleet, engine: Host, observed: Observed, services: Sequ
 
 def deploy(
     fleet: Fleet,
-    engine: Host,
+    engine: Engine,
     listener: Listener,
     order: Order | None = None,
     *,
@@ -136,7 +125,7 @@ def no_choice(fleet: Fleet) -> bool:
 
 def run(
     plan: Plan,
-    engine: Host,
+    engine: Engine,
     fleet: Fleet,
     listener: Listener,
     order: Order,
@@ -151,7 +140,7 @@ def run(
 
 
 def build_images(
-    fleet: Fleet, engine: Host, listener: Listener, order: Order, *, stop: threading.Event, pull_only: bool = False
+    fleet: Fleet, engine: Engine, listener: Listener, order: Order, *, stop: threading.Event, pull_only: bool = False
 ) -> RunReport:
     """Build (or, with `pull_only`, pull) the images of the chosen services and nothing else."""
     services = [service for service in chosen_services(fleet, order) if (service.build is None) == pull_only]
@@ -166,7 +155,7 @@ Decide = Callable[[Observed], Plan]
 
 def carry_out(
     fleet: Fleet,
-    engine: Host,
+    engine: Engine,
     listener: Listener,
     decide: Decide,
     order: Order,
@@ -181,7 +170,7 @@ def carry_out(
 
 def await_replicas(
     fleet: Fleet,
-    engine: Host,
+    engine: Engine,
     listener: Listener,
     replicas: Iterable[Replica],
     order: Order,

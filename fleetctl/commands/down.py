@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from fleetctl.commands.options import FleetSource, fleet_options
+from fleetctl.commands.options import FleetSource, fleet_options, grace_option
 from fleetctl.commands.session import run_to_end, say_if_idle
 
 
@@ -17,7 +17,7 @@ from fleetctl.commands.session import run_to_end, say_if_idle
     is_flag=True,
     help="Accepted out of habit: down removes everything of the fleet, orphans too.",
 )
-@click.option("-t", "--timeout", type=click.FloatRange(min=0), help="Grace in seconds when a replica is stopped.")
+@grace_option
 def command(source: FleetSource, volumes: bool, rmi: str | None, remove_orphans: bool, timeout: float | None) -> None:
     """Stop and remove the fleet's replicas and networks. What does not carry the fleet's label is never touched."""
     from fleetctl.controller import Order, carry_out

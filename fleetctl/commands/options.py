@@ -149,6 +149,21 @@ def format_option(function: Function) -> Function:
     )(function)
 
 
+grace_option = click.option(
+    "-t",
+    "--timeout",
+    type=click.FloatRange(min=0),
+    help="Grace in seconds when a replica is stopped; then it is killed.  [default: its stop_grace_period]",
+)
+wait_option = click.option(
+    "--wait-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds a replica may take until it is ready.",
+)
+
+
 class ScaleType(click.ParamType[tuple[str, int]]):
     """SERVICE=COUNT."""
 

@@ -7,24 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleetctl.commands.options import FleetSource, fleet_options
+from fleetctl.commands.options import FleetSource, fleet_options, grace_option, wait_option
 from fleetctl.commands.session import run_to_end, say_if_idle
 
 if TYPE_CHECKING:
     from fleetctl.plan.steps import Plan
     from fleetctl.spec.model import Fleet, Service
     from fleetctl.state.observed import Observed
-
-grace_option = click.option(
-    "-t", "--timeout", type=click.FloatRange(min=0), help="Grace in seconds; then a replica is killed."
-)
-wait_option = click.option(
-    "--wait-timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
-    show_default=True,
-    help="Seconds a replica may take until it is ready.",
-)
 
 
 def run_plan(

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import click
 
-from fleetctl.commands.options import FleetSource, ScaleType, fleet_options, format_option
+from fleetctl.commands.options import FleetSource, ScaleType, fleet_options, format_option, grace_option, wait_option
 
 
 @click.command("scale", short_help="Run more or fewer replicas of a service.")
 @click.argument("counts", nargs=-1, required=True, type=ScaleType(), metavar="SERVICE=COUNT…")
 @fleet_options
 @click.option("--no-deps", is_flag=True, help="Leave out the services that the named ones depend on.")
-@click.option("-t", "--timeout", type=click.FloatRange(min=0), help="Grace in seconds when a replica is stopped.")
-@click.option(
-    "--wait-timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
-    show_default=True,
-    help="Seconds a replica may take until it is ready.",
-)
+@grace_option
+@wait_option
 @format_option
 def command(
     source: FleetSource,

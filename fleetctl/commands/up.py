@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleetctl.commands.options import FleetSource, ScaleType, fleet_options, format_option
+from fleetctl.commands.options import FleetSource, ScaleType, fleet_options, format_option, grace_option, wait_option
 from fleetctl.commands.session import confirm_outage, run_to_end
 
 if TYPE_CHECKING:
@@ -38,14 +38,8 @@ if TYPE_CHECKING:
 @click.option("--no-recreate", is_flag=True, help="Keep existing replicas even when they are outdated.")
 @click.option("--no-deps", is_flag=True, help="Leave out the services that the named ones depend on.")
 @click.option("--remove-orphans", is_flag=True, help="Remove replicas of services that are not in the file any more.")
-@click.option("-t", "--timeout", type=click.FloatRange(min=0), help="Grace in seconds when a replica is stopped.")
-@click.option(
-    "--wait-timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
-    show_default=True,
-    help="Seconds a replica may take until it is ready.",
-)
+@grace_option
+@wait_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before a network is made anew.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and why, and do nothing.")
 @click.option("--parallel", type=click.IntRange(1, 64), default=8, show_default=True, help="Engine calls at a time.")

@@ -1,8 +1,8 @@
-"""What the rest of fleetctl may ask of an engine."""
+"""What deciding and doing may ask of an engine, whatever kind it is."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from fleetctl.state.observed import Observed, Replica
 
 
 class Engine(Protocol):
-    """The seam between deciding and doing. Every method raises only kinds of FleetError."""
+    """The seam: look, and do one thing at a time. Every method raises only kinds of FleetError."""
 
     endpoint: str
     """The address of the engine's API, as given by DOCKER_HOST, the Docker context or the default."""
@@ -23,33 +23,23 @@ class Engine(Protocol):
         """Look at everything of one fleet and at the given image references, with a constant number of calls (and one
         per image)."""
 
+    def observe_replicas(self, fleet_name: str) -> tuple[Replica, ...]:
+        """Look at the fleet's containers only, with one call."""
+
+    def inspect_replica(self, replica: Replica) -> Replica | None:
+        """One replica with restarts, start time, pid and aliases; None when it is gone."""
+
+    def last_lines(self, container_id: str, count: int) -> tuple[str, ...]:
+        """The last lines of a container's log, raw; () when the engine has none."""
+
+    def context_digest(self, build: Build) -> str:
+        """Hex SHA-256 of everything an image is built from."""
+
     def apply(self, action: Action) -> str:
         """Do one thing; returns the id of what was made, else ''. Idempotent where the engine lets it be."""
 
     def close(self) -> None:
         """Let go of all connections."""
-
-
-class Workshop(Protocol):
-    """What single commands need beyond observe and apply."""
-
-    def inspect(self, replicas: Iterable[Replica]) -> tuple[Replica, ...]:
-        """The same replicas with restarts, started, pid and aliases; those that are gone meanwhile are left out."""
-
-    def last_lines(self, container_id: str, count: int) -> tuple[str, ...]:
-        """The last lines of a container's log, raw; () when the engine has none."""
-
-    def logs(self, container_id: str, options: LogOptions) -> Iterator[bytes]:
-        """The container's log in chunks."""
-
-    def top(self, container_id: str) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-        """Titles and rows of the container's process list."""
-
-    def context_digest(self, build: Build) -> str:
-        """Hex SHA-256 of everything an image is built from."""
-
-    def about(self) -> Mapping[str, str]:
-        """Version, API version, operating system and the like, for `version` and `doctor`."""
 
 
 @dataclass(frozen=True, slots=True)
