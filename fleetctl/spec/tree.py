@@ -48,6 +48,7 @@ class _Open:
 
     node: Items | Table
     anchor: str | None
+    flow: bool
     report: Report
     size: int = 1
     height: int = 1
@@ -212,9 +213,9 @@ class _Reader:
         if event.anchor is not None:
             self.anchors.pop(event.anchor, None)
         if isinstance(event, yaml.MappingStartEvent):
-            self.open.append(_OpenTable(Table(mark), event.anchor, self._report))
+            self.open.append(_OpenTable(Table(mark), event.anchor, bool(event.flow_style), self._report))
         else:
-            self.open.append(_OpenItems(Items(mark), event.anchor, self._report))
+            self.open.append(_OpenItems(Items(mark), event.anchor, bool(event.flow_style), self._report))
 
     def _close(self) -> None:
         closed = self.open.pop()
@@ -244,6 +245,8 @@ class _Reader:
             if self.merges > MAX_MERGES:
                 self._stop(mark, f"more than {MAX_MERGES} merges (<<)", "write the keys out")
         node = Scalar(mark, event.value, event.value, castable=not plain)
+        if plain and "?" in event.value and any(collection.flow for collection in self.open):
+            self._report(mark, "Compose's reader takes ? for a key between { } or [ ]", "write it in quotes")
         if plain and not merge:
             try:
                 node.value = resolve_plain(event.value)

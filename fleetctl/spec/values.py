@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +13,9 @@ from fleetctl.spec.compose_values import Plain
 from fleetctl.spec.site import Site
 from fleetctl.spec.units import UnitError
 from fleetctl.spec.wording import join
+
+_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+_OPERATORS = re.compile(r"&&|\|\||[()<>|&;`]")
 
 ValueT = TypeVar("ValueT")
 
@@ -83,6 +87,11 @@ def read_command(site: Site, raw: str | list[str] | None) -> tuple[str, ...] | N
         return None
     if isinstance(raw, list):
         return tuple(raw)
+    operator = _OPERATORS.search(_QUOTED.sub("", raw))
+    if operator is not None:
+        # Compose would drop the rest of the line here without a word.
+        site.report(f"no shell reads it, so {operator[0]} has no meaning", 'write ["sh", "-c", "..."], or quote it')
+        return None
     try:
         return tuple(shlex.split(raw))
     except ValueError as error:

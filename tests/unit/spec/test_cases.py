@@ -15,6 +15,7 @@ import pytest
 from fleetctl.errors import ConfigError
 from fleetctl.spec.document import to_document
 from fleetctl.spec.load import load_fleet
+from tests.unit.spec.compose_peer import check_compose_accepts
 
 CASES = Path(__file__).resolve().parents[2] / "cases" / "spec"
 VARIABLES = {"SET": "value", "EMPTY": "", "HOME": "/home/someone"}
@@ -51,6 +52,7 @@ def test_the_file_is_refused_or_read_as_it_says_itself(path: Path) -> None:
     found = [text.replace(str(CASES), "PROJECT").replace(str(CASES.parents[2]), "TOP") for text in mistakes(path)]
     assert found == expected
     if values:
+        check_compose_accepts(path, VARIABLES)
         document = to_document(load_fleet([path], VARIABLES))
         for line in values:
             key, _, value = line.partition(" = ")

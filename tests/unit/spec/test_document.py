@@ -12,6 +12,7 @@ from fleetctl.spec.compose_service import ServiceShape
 from fleetctl.spec.document import document_origins, render_yaml, to_document
 from fleetctl.spec.load import load_fleet
 from fleetctl.spec.model import Fleet
+from tests.unit.spec.compose_peer import check_compose_accepts
 
 FULL = Path(__file__).with_name("full.yaml")
 
@@ -41,6 +42,8 @@ def test_the_document_reads_back_to_the_same_fleet(project: Path) -> None:
     fleet = load_full(project)
     (project / "again.yaml").write_text(render_yaml(to_document(fleet)))
     again = load_fleet([project / "again.yaml"], {}, profiles=["*"])
+    check_compose_accepts(project / "fleet.yaml", {"PASSED": "passed"})
+    check_compose_accepts(project / "again.yaml")
     assert bare(again) == bare(fleet)
     assert to_document(again) == to_document(fleet)
 

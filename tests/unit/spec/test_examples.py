@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from fleetctl.spec.compose_values import Shape
 from fleetctl.spec.document import render_yaml, to_document
 from fleetctl.spec.load import load_fleet
 from fleetctl.spec.refused import REFUSED
+from tests.unit.spec.compose_peer import check_compose_accepts
 
 ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.yaml"))
@@ -27,29 +26,14 @@ SHAPES = {
 }
 
 
-def has_compose() -> bool:
-    """Whether the peer is at hand: the Compose plugin of the docker client."""
-    docker = shutil.which("docker")
-    return docker is not None and subprocess.run([docker, "compose", "version"], capture_output=True).returncode == 0
-
-
-def accept_by_compose(path: Path) -> None:
-    """`docker compose config -q` reads the file without needing an engine."""
-    found = subprocess.run(
-        ["docker", "compose", "-f", path, "--profile", "*", "config", "-q"], capture_output=True, text=True
-    )
-    assert found.returncode == 0, found.stderr
-
-
 @pytest.mark.parametrize("path", [ROOT / "fleet.yaml", *EXAMPLES], ids=lambda path: path.name)
 def test_the_file_is_read_and_so_is_what_config_prints_of_it(path: Path, tmp_path: Path) -> None:
     fleet = load_fleet([path], {}, profiles=["*"])
     assert fleet.warnings == ()
-    if has_compose():
-        accept_by_compose(path)
-        printed = tmp_path / "printed.yaml"
-        printed.write_text(render_yaml(to_document(fleet)))
-        accept_by_compose(printed)
+    printed = tmp_path / "printed.yaml"
+    printed.write_text(render_yaml(to_document(fleet)))
+    check_compose_accepts(path)
+    check_compose_accepts(printed)
 
 
 @pytest.mark.parametrize("text", BLOCKS, ids=range(len(BLOCKS)))
@@ -57,8 +41,7 @@ def test_every_file_shown_in_the_document_is_read(text: str, tmp_path: Path) -> 
     path = tmp_path / "fleet.yaml"
     path.write_text(text)
     load_fleet([path], {})
-    if has_compose():
-        accept_by_compose(path)
+    check_compose_accepts(path)
 
 
 def test_the_matrix_has_every_key() -> None:
