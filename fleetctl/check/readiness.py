@@ -1,4 +1,4 @@
-"""Waits until replicas are ready: running, not unhealthy, and answering HTTP where the service speaks it."""
+"""Waits until replicas are ready: not unhealthy, answering HTTP where the service speaks it, else running on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from fleetctl.check.http import fetch
@@ -24,6 +25,8 @@ ASK_SELDOM = 0.25
 ASK_TIMEOUT = 5.0
 MOST_RESTARTS = 3
 """A replica that the engine has restarted this often while it is waited for is given up."""
+SETTLED_AFTER = 1.0
+"""Seconds a replica has to run without a restart where neither HTTP nor a health check tells that it works."""
 LOG_LINES = 10
 
 
@@ -41,6 +44,15 @@ class Source(Protocol):
 class Look:
     at: float
     replicas: dict[str, Replica]
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One run of a container from start to end, as inspection tells it, and when it was first seen (monotonic)."""
+
+    restarts: int | None
+    started: datetime | None
+    seen: float
 
 
 class Readiness:
@@ -62,12 +74,15 @@ class Readiness:
         deadline = began + self.timeout
         pause, ready_since, newest = ASK_EVERY, None, began
         last = "it has not answered yet"
+        life: Life | None = None
         while not self.stop.is_set():
             replica = self.find(action, newest)
             self.refuse_hopeless(action, replica)
             if is_completed(replica):
                 return
             verdict = self.judge(action, replica)
+            if verdict is None and is_mute(action, replica):
+                life, verdict = self.settle(replica, life)
             if verdict is None:
                 ready_since = ready_since or time.monotonic()
                 if not action.completed and time.monotonic() - ready_since >= action.monitor:
@@ -122,6 +137,17 @@ class Readiness:
             return f"nothing listens on {address[0]}:{address[1]} yet"
         return None if reply.answered else f"GET {reply.url}: {reply.error or f'HTTP {reply.status}'}"
 
+    def settle(self, replica: Replica, life: Life | None) -> tuple[Life, str | None]:
+        """The replica's present life, and why that is too short a time to call it ready; None when it is not. A list
+        shows a replica that crashes at every start as running, too: only its restarts tell."""
+        now = time.monotonic()
+        if life is not None and now - life.seen < SETTLED_AFTER:
+            return life, "it has only just started"
+        found = self.source.inspect_replica(replica) or replica
+        if life is not None and (life.restarts, life.started) == (found.restarts, found.started):
+            return life, None
+        return Life(found.restarts, found.started, now), "it has only just started" if life is None else "it restarted"
+
     def refuse_hopeless(self, action: AwaitReplica, replica: Replica) -> None:
         """Raise FleetError for a replica that has ended, or that the engine restarts again and again."""
         if replica.state in ("exited", "dead") and not is_completed(replica):
@@ -139,6 +165,11 @@ class Readiness:
         lines = self.source.last_lines(action.replica.id or "", LOG_LINES)
         told = "\n".join(f"    {line}" for line in lines) if lines else "    (it has logged nothing)"
         return FleetError(f"{name} {what}; its last log lines:\n{told}", hint=next_step(action.service, what, lines))
+
+
+def is_mute(action: AwaitReplica, replica: Replica) -> bool:
+    """Whether nothing but going on running tells that the replica works."""
+    return action.service.http is None and replica.health == "none" and not action.completed
 
 
 def is_completed(replica: Replica) -> bool:

@@ -49,6 +49,11 @@ ENGINE_SAYS: tuple[tuple[str, type[FleetError], str], ...] = (
         "it vanished meanwhile: run the command again",
     ),
     (
+        r"is ambiguous \(\d+ matches found on name\)",
+        FleetError,
+        "somebody made another network of that name: docker network ls shows both; rename or remove theirs",
+    ),
+    (
         r"has active endpoints",
         FleetError,
         "disconnect or remove what is still attached, then run the command again",

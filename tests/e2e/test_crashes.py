@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from tests.conftest import MakeProxy
-from tests.e2e.project import Json, Project, idle
+from tests.e2e.project import Json, Project, server
 from tests.fakes.faultproxy import Act, Fault, FaultProxy, Request
 
 UP_POINTS = 10  # a network, a volume, four replicas created and started
@@ -21,8 +21,8 @@ REPLICAS = {"db-1": "running", "db-2": "running", "web-1": "running", "web-2": "
 
 def services(greeting: str = "first") -> dict[str, Json]:
     return {
-        "web": idle(2, depends_on=["db"], environment={"GREETING": greeting}),
-        "db": idle(2, volumes=["data:/data"]),
+        "web": server(2, depends_on=["db"], environment={"GREETING": greeting}),
+        "db": server(2, volumes=["data:/data"]),
     }
 
 

@@ -108,6 +108,7 @@ def test_a_failure_that_docker_py_wraps_is_told_by_its_cause() -> None:
         ("driver failed programming external connectivity: port is already allocated", FleetError),
         ("error while removing network: network lan has active endpoints", FleetError),
         ("No such container: 1f2e", FleetError),
+        ("network fleet_lan is ambiguous (2 matches found on name)", FleetError),
         ("pull access denied for nothing, repository does not exist", FleetError),
     ],
 )
