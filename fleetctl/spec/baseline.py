@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from fleetctl.spec.model import Baseline, Fleet, Logging, Restart, Service, Ulimit
 from fleetctl.spec.origins import origin_of
@@ -12,19 +13,18 @@ ROTATION = Logging("json-file", {"max-size": "10m", "max-file": "3"})
 NO_NEW_PRIVILEGES = "no-new-privileges:true"
 
 
-@dataclass(frozen=True, slots=True)
-class Defaults:
+class Defaults(Struct, frozen=True):
     """What one baseline sets; a single key in the file beats it."""
 
     host_ip: str
     pids: int
     read_only: bool = False
-    tmpfs: Mapping[str, str] = field(default_factory=dict)
+    tmpfs: Mapping[str, str] = {}
     cap_drop: tuple[str, ...] = ()
     security_opt: tuple[str, ...] = (NO_NEW_PRIVILEGES,)
-    ulimits: Mapping[str, Ulimit] = field(default_factory=dict)
+    ulimits: Mapping[str, Ulimit] = {}
     logging: Logging = ROTATION
-    restart: Restart = field(default_factory=Restart)
+    restart: Restart = Restart()
 
 
 DEFAULTS: Mapping[Baseline, Defaults] = {

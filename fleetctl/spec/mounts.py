@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Mapping
@@ -174,6 +173,8 @@ def _file_target(site: Site, name: str, kind: str, target: str | None) -> str | 
 
 def digest_file(site: Site, path: Path) -> str | None:
     """Hex SHA-256 of a regular file; None, with the mistake noted, where it cannot be read."""
+    import hashlib
+
     try:
         # Without O_NONBLOCK a named pipe would wait for a writer without end.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from fleetctl.spec.scalars import Value
 
@@ -19,8 +20,7 @@ class Mark(NamedTuple):
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(slots=True, eq=False)
-class Scalar:
+class Scalar(Struct, eq=False):
     """One value; `text` is the source's, `value` what YAML 1.2 makes of it, `castable` when its text came from
     quotes or interpolation, so that a number or truth value may be read from it, `refused` when a mistake in it
     is already noted."""
@@ -32,21 +32,19 @@ class Scalar:
     refused: bool = False
 
 
-@dataclass(slots=True, eq=False)
-class Items:
+class Items(Struct, eq=False):
     """A sequence."""
 
     mark: Mark
-    items: list[Node] = field(default_factory=list)
+    items: list[Node] = []
 
 
-@dataclass(slots=True, eq=False)
-class Table:
+class Table(Struct, eq=False):
     """A mapping with text keys; `marks` holds the place of each key."""
 
     mark: Mark
-    entries: dict[str, Node] = field(default_factory=dict)
-    marks: dict[str, Mark] = field(default_factory=dict)
+    entries: dict[str, Node] = {}
+    marks: dict[str, Mark] = {}
 
 
 Node = Scalar | Items | Table

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct
 
 from fleetctl.spec.model import Baseline
 from fleetctl.spec.site import Site
 
 
-@dataclass(slots=True)
-class Project:
+class Project(Struct):
     """The surroundings of a service: where files lie, which variables are set, what the top of the file names."""
 
     name: str
@@ -21,10 +21,10 @@ class Project:
     baseline: Baseline = "restricted"
     networks: frozenset[str] = frozenset()
     volumes: frozenset[str] = frozenset()
-    configs: Mapping[str, str] = field(default_factory=dict)
+    configs: Mapping[str, str] = {}
     """Name -> file as written."""
-    secrets: Mapping[str, str] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+    secrets: Mapping[str, str] = {}
+    warnings: list[str] = []
 
     def refuse(self, site: Site, why: str, hint: str) -> None:
         """Report what gives the host away or, with --unsafe, allow it with a warning."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import types
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin
 
-from msgspec import Meta
+from msgspec import Meta, Struct, structs
 
 from fleetctl.spec.compose_values import Shape
 from fleetctl.spec.positions import Items, Scalar, Table
@@ -27,8 +26,7 @@ _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or 
 _PLAIN_TYPES = frozenset((str, int, float, bool))
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What one place accepts: an annotation of compose.py with its union flattened."""
 
     scalars: frozenset[type] = frozenset()
@@ -115,8 +113,7 @@ def _understand(annotation: Any) -> Wanted:
     raise TypeError(f"no rule for {annotation!r}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(Struct, frozen=True):
     name: str
     required: bool
     annotation: Any
@@ -136,12 +133,7 @@ def _fields(shape: type[Shape]) -> dict[str, _Field]:
 @cache
 def _wanted(shape: type[Shape], key: str) -> Wanted:
     """What a key accepts. A key may be left out but not left empty: None is its default, not a value."""
-    understood = _understand(_fields(shape)[key].annotation)
-    return _merge([Wanted(**{**_as_dict(understood), "null": False})])
-
-
-def _as_dict(wanted: Wanted) -> dict[str, Any]:
-    return {name: getattr(wanted, name) for name in Wanted.__slots__}
+    return structs.replace(_understand(_fields(shape)[key].annotation), null=False)
 
 
 def _read(site: Site, wanted: Wanted) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from difflib import get_close_matches
+
+from msgspec import Struct
 
 from fleetctl.spec.positions import Items, Mark, Node, Table
 from fleetctl.spec.problems import Problems
@@ -14,8 +14,7 @@ from fleetctl.spec.wording import join
 _KEY = re.compile(r"[a-zA-Z0-9._-]{1,200}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """One node, its mark and its path ("services.web.ports[0]"); problems found anywhere share one list."""
 
     node: Node | None
@@ -64,6 +63,8 @@ def check_keys(site: Site) -> None:
 
 def suggest(wrong: str, known: Iterable[str]) -> str | None:
     """A did-you-mean for a name that is not known, or None."""
+    from difflib import get_close_matches
+
     # Comparing is slow: names of about the same length are enough.
     near = sorted(known, key=lambda name: abs(len(name) - len(wrong)))[:60]
     close = get_close_matches(wrong[:40], near, n=1, cutoff=0.6)

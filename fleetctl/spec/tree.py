@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NoReturn
 
 import yaml
+from msgspec import Struct
 
 from fleetctl.spec.positions import Items, Mark, Node, Scalar, Table
 from fleetctl.spec.problems import Problems
@@ -33,8 +33,7 @@ def read_tree(data: bytes, label: str, problems: Problems) -> Node:
     return _Reader(label, problems).read(decode(data, label, problems))
 
 
-@dataclass(slots=True, eq=False)
-class _Anchored:
+class _Anchored(Struct, eq=False):
     """A node that aliases may repeat, with the nodes and the depth that it stands for once written out."""
 
     node: Node
@@ -42,8 +41,7 @@ class _Anchored:
     height: int
 
 
-@dataclass(slots=True, eq=False)
-class _Open:
+class _Open(Struct, eq=False):
     """A collection being read; `size` and `height` count what aliases and merges stand for, too."""
 
     node: Items | Table
@@ -61,7 +59,6 @@ class _Open:
         return False
 
 
-@dataclass(slots=True, eq=False)
 class _OpenItems(_Open):
     node: Items
 
@@ -69,7 +66,6 @@ class _OpenItems(_Open):
         self.node.items.append(node)
 
 
-@dataclass(slots=True, eq=False)
 class _OpenTable(_Open):
     """`key` is None for a key that was refused, `key_mark` None while a key is awaited."""
 
