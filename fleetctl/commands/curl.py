@@ -40,14 +40,7 @@ def command(source: FleetSource, names: tuple[str, ...], path: str | None, timeo
         raise click.BadParameter(f"{path!r} must begin with '/' and hold neither blanks nor control characters")
     fleet = source.load()
     with opened() as engine:
-        replicas = select_replicas(
-            fleet,
-            sorted(
-                engine.observe_replicas(fleet.name),
-                key=lambda replica: (replica.service, replica.number, replica.name),
-            ),
-            names,
-        )
+        replicas = select_replicas(fleet, engine.observe_replicas(fleet.name), names)
         pairs = [
             (replica, fleet.services[replica.service]) for replica in replicas if replica.service in fleet.services
         ]

@@ -86,8 +86,10 @@ def examine(source: FleetSource) -> Iterator[Finding]:
         if engine is not None:
             yield from images(fleet, engine)
     except FleetError as error:
-        problems = "; ".join(str(problem) for problem in getattr(error, "problems", ()))
-        yield Finding("file", "error", problems or error.message, error.hint or "", error.exit_code)
+        for problem in getattr(error, "problems", ()):
+            yield Finding("file", "error", str(problem), problem.hint or "", error.exit_code)
+        if not getattr(error, "problems", ()):
+            yield Finding("file", "error", error.message, error.hint or "", error.exit_code)
     finally:
         if engine is not None:
             engine.close()

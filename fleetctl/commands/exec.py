@@ -50,7 +50,7 @@ def command(
     with opened() as engine:
         replicas = engine.observe_replicas(fleet.name)
         name, number = (service, index) if service in fleet.services else split_target(service, index)
-        replica = select_one(sorted(replicas, key=lambda one: one.number), fleet, name, number)
+        replica = select_one(replicas, fleet, name, number)
         request = ExecRequest(
             container_id=replica.id,
             command=words,

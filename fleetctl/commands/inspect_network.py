@@ -6,7 +6,6 @@ import click
 
 from fleetctl.commands.options import FleetSource, fleet_options, format_option
 from fleetctl.commands.session import opened
-from fleetctl.errors import FleetError
 
 
 @click.command("inspect-network", short_help="Show veth pair, bridge and addresses of every replica.")
@@ -17,7 +16,7 @@ def command(source: FleetSource, output: str) -> None:
     into, and the bridge. Read from the kernel; what cannot be known from here is said with the reason."""
     from fleetctl.net.observe import observe_topology
     from fleetctl.view.documents import show_document
-    from fleetctl.view.terminal import stdout
+    from fleetctl.view.terminal import note, stdout
     from fleetctl.view.wiring import topology_document, topology_view
 
     fleet = source.load_name()
@@ -30,6 +29,7 @@ def command(source: FleetSource, output: str) -> None:
         show_document(topology_document(topology))
         return
     if not topology.networks:
-        raise FleetError(f"fleet {fleet.name} has no network", hint="start it with 'fleetctl up'")
+        note(f"fleet {fleet.name} has no network; 'fleetctl up' makes it")
+        return
     console = stdout()
     console.print(topology_view(topology, width=console.width))

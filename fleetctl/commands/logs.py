@@ -41,6 +41,7 @@ def command(
     """Show the logs of replicas, made safe for the terminal: control characters appear as escapes."""
     from fleetctl.engine.base import LogOptions
     from fleetctl.view.loglines import LogLines
+    from fleetctl.view.terminal import note
 
     if tail != "all" and not (tail.isascii() and tail.isdecimal()):
         raise click.BadParameter(f"{tail!r} is neither a number of lines nor 'all'", param_hint="--tail")
@@ -52,13 +53,11 @@ def command(
     )
     fleet = source.load_name()
     with opened() as engine:
-        everything = sorted(
-            engine.observe_replicas(fleet.name),
-            key=lambda replica: (replica.service, replica.number, replica.name),
-        )
+        everything = engine.observe_replicas(fleet.name)
         replicas = select_replicas(fleet, everything, names)
         if not replicas:
-            raise FleetError(f"fleet {fleet.name} has no replicas", hint="start it with 'fleetctl up'")
+            note(f"fleet {fleet.name} has no replicas; 'fleetctl up' starts it")
+            return
         lines = LogLines([replica.name for replica in replicas], prefixed=not no_log_prefix)
         if follow:
             for replica, chunk in merged(engine, replicas, wanted):

@@ -54,7 +54,7 @@ def command(
         by_status = any(key == "status" for key, _ in wanted)
         replicas = [
             replica
-            for replica in sorted(chosen, key=lambda replica: (replica.service, replica.number, replica.name))
+            for replica in chosen
             if (every or by_status or output == "json" or replica.state not in AT_REST) and fits(replica, wanted)
         ]
         if quiet:
@@ -111,7 +111,8 @@ def tell_drift(fleet: Fleet, everything: Sequence[Replica], names: Sequence[str]
         own = [replica for replica in everything if replica.service == service.name]
         running = sum(replica.state == "running" for replica in own)
         if running != service.replicas:
-            warn(f"{service.name}: {running} of {service.replicas} replicas are running; 'fleetctl up' mends it")
+            wanted = f"{service.replicas} replica{'' if service.replicas == 1 else 's'}"
+            warn(f"{service.name}: the file asks for {wanted}, {running} running; 'fleetctl up' makes it so")
     orphans = sorted({replica.service for replica in everything} - {*fleet.services, *fleet.inactive})
     if orphans and fleet.services:
         warn(f"services that are not in the file: {', '.join(orphans)}; 'fleetctl up --remove-orphans' removes them")

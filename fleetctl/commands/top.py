@@ -15,39 +15,22 @@ from fleetctl.commands.session import opened, select_replicas
 def command(source: FleetSource, names: tuple[str, ...], output: str) -> None:
     """Show the processes of running replicas as the engine's host sees them: for gunicorn, one master and its
     workers. RSS is in KiB."""
-    from fleetctl.view.documents import SCHEMA, show_document
+    from fleetctl.view.documents import processes_document, show_document
     from fleetctl.view.tables import show_processes
     from fleetctl.view.terminal import note, write
 
     fleet = source.load_name()
     with opened() as engine:
-        everything = sorted(
-            engine.observe_replicas(fleet.name),
-            key=lambda replica: (replica.service, replica.number, replica.name),
-        )
+        everything = engine.observe_replicas(fleet.name)
         running = [replica for replica in select_replicas(fleet, everything, names) if replica.state == "running"]
         listed = [(replica, *engine.top(replica.id)) for replica in running]
-    found = [(replica, titles, rows) for replica, titles, rows in listed if titles]
+    found = [(replica.name, titles, rows) for replica, titles, rows in listed if titles]
     if output == "json":
-        show_document(
-            {
-                "schema": SCHEMA,
-                "fleet": fleet.name,
-                "replicas": [
-                    {
-                        "replica": replica.name,
-                        "processes": [
-                            {title.lower(): cell for title, cell in zip(titles, row, strict=False)} for row in rows
-                        ],
-                    }
-                    for replica, titles, rows in found
-                ],
-            }
-        )
+        show_document(processes_document(fleet.name, found))
         return
     if not found:
-        note("no replica is running")
-    for index, (replica, titles, rows) in enumerate(found):
+        note(f"no replica of fleet {fleet.name} is running; 'fleetctl up' starts it")
+    for index, (name, titles, rows) in enumerate(found):
         if index:
             write("")
-        show_processes(replica.name, titles, rows)
+        show_processes(name, titles, rows)

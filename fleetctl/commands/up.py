@@ -159,12 +159,11 @@ class Picture:
     def show(self, fleet: Fleet, output: str) -> None:
         """Print it. Raises VerificationFailed when a replica does not answer as it should."""
         from fleetctl.commands.curl import refuse_wrong_replies
-        from fleetctl.view.documents import replicas_document, show_document
+        from fleetctl.view.documents import fleet_document, show_document
         from fleetctl.view.tables import show_fleet
 
         if output == "json":
-            instances = {reply.replica: reply.identity for reply in self.replies}
-            show_document(replicas_document(fleet.name, self.replicas, instances))
+            show_document(fleet_document(fleet.name, self.replicas, self.replies, self.veths))
         else:
             show_fleet(self.replicas, self.replies, self.veths)
         refuse_wrong_replies(self.replies)

@@ -24,7 +24,7 @@ class Engine(Protocol):
         per image)."""
 
     def observe_replicas(self, fleet_name: str) -> tuple[Replica, ...]:
-        """Look at the fleet's containers only, with one call."""
+        """Look at the fleet's containers only, with one call; by service, number and name."""
 
     def inspect_replica(self, replica: Replica) -> Replica | None:
         """One replica with restarts, start time, pid and aliases; None when it is gone."""

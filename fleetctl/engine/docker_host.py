@@ -47,29 +47,25 @@ class DockerHost:
 
     def observe(self, fleet_name: str, images: Collection[str] = ()) -> Observed:
         """Three calls and one per image reference."""
+        replicas = self.observe_replicas(fleet_name)
         with translated(f"look at fleet {fleet_name}", self.endpoint):
-            containers = self.client.containers(all=True, filters={"label": f"{labels.FLEET}={fleet_name}"})
             networks = self.client.networks()
             volumes = self.client.volumes().get("Volumes") or []
             found = {reference: self.find_image(reference) for reference in sorted(set(images))}
         return Observed(
             fleet=fleet_name,
-            replicas=tuple(
-                sorted(
-                    (translate.replica_from_list(entry) for entry in containers),
-                    key=lambda replica: (replica.service, replica.number, replica.name),
-                )
-            ),
+            replicas=replicas,
             networks=tuple(translate.network_from_json(entry) for entry in networks),
             volumes=tuple(translate.volume_from_json(entry) for entry in volumes),
             images={reference: image for reference, image in found.items() if image is not None},
         )
 
     def observe_replicas(self, fleet_name: str) -> tuple[Replica, ...]:
-        """Only the containers, in one call."""
+        """Only the containers, by service, number and name, in one call."""
         with translated(f"look at fleet {fleet_name}", self.endpoint):
             containers = self.client.containers(all=True, filters={"label": f"{labels.FLEET}={fleet_name}"})
-        return tuple(translate.replica_from_list(entry) for entry in containers)
+        found = (translate.replica_from_list(entry) for entry in containers)
+        return tuple(sorted(found, key=lambda replica: (replica.service, replica.number, replica.name)))
 
     def find_image(self, reference: str) -> ObservedImage | None:
         from docker.errors import NotFound

@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -126,9 +126,13 @@ def sized(client: APIClient, exec_id: str, active: bool) -> Iterator[None]:
         yield
         return
 
+    import docker.errors
+
     def tell(*_: object) -> None:
         size = shutil.get_terminal_size()
-        client.exec_resize(exec_id, height=size.lines, width=size.columns)
+        # A short command may have ended already, and then there is nothing to size.
+        with suppress(docker.errors.APIError):
+            client.exec_resize(exec_id, height=size.lines, width=size.columns)
 
     tell()
     former = signal.signal(signal.SIGWINCH, tell)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fleetctl.state.observed import Replica
@@ -81,6 +81,44 @@ def replies_document(fleet_name: str, replies: Iterable[ReplicaReply]) -> Docume
             for reply in replies
         ],
     }
+
+
+PROCESS_KEYS = ("user", "pid", "ppid", "cpu_percent", "rss_kib", "command")
+
+
+def processes_document(
+    fleet_name: str, found: Iterable[tuple[str, Sequence[str], Iterable[Sequence[str]]]]
+) -> Document:
+    """`top --format json`: per replica its name, titles and rows as ps(1) gave them."""
+
+    def process(row: Sequence[str]) -> Document:
+        user, pid, parent, processor, memory, command = row
+        return dict(
+            zip(PROCESS_KEYS, (user, int(pid), int(parent), float(processor), int(memory), command), strict=True)
+        )
+
+    return {
+        "schema": SCHEMA,
+        "fleet": fleet_name,
+        "replicas": [{"replica": name, "processes": [process(row) for row in rows]} for name, _, rows in found],
+    }
+
+
+def fleet_document(
+    fleet_name: str, replicas: Iterable[Replica], replies: Iterable[ReplicaReply], veths: Mapping[str, str]
+) -> Document:
+    """`up --format json`: that of `ps`, and per replica its veth on the host and how long its answer took."""
+    answers = {reply.replica: reply for reply in replies}
+    document = replicas_document(fleet_name, replicas, {name: answer.identity for name, answer in answers.items()})
+    for entry in document["replicas"]:
+        answer = answers.get(entry["name"])
+        entry["veth"] = veths.get(entry["name"])
+        entry["milliseconds"] = answer and rounded(answer.reply.milliseconds)
+    return document
+
+
+def rounded(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds, 3)
 
 
 def plan_document(fleet_name: str, plan: Plan) -> Document:

@@ -120,7 +120,8 @@ class Progress:
             running = list(self.running.values())
             ended, total = self.ended, self.total
         now = time.monotonic()
-        lines = [Text(f"{ended}/{total} steps, {now - self.began:.0f} s", style="bold")]
+        head = f"{ended}/{total} steps" if total else "looking"
+        lines = [Text(f"{head}, {now - self.began:.0f} s", style="bold")]
         for what, detail, since in running[:SHOWN]:
             tail = f"  {detail}" if detail else ""
             lines.append(Text(f"  {what} {now - since:.0f} s{tail}", no_wrap=True, overflow="ellipsis"))

@@ -15,7 +15,7 @@ from fleetctl.view.text import safe
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from fleetctl.plan.steps import Plan
+    from fleetctl.plan.steps import Plan, Step
 
 GAP = 2
 COMMAND_WIDTH = 24
@@ -139,7 +139,7 @@ def show_replicas(
                 command_text(replica.command, full=full),
                 replica.service,
                 f"{ago(now - replica.created.astimezone(UTC))} ago",
-                replica.status or replica.state,
+                status_text(replica),
                 ", ".join(port_text(port) for port in replica.ports),
                 ", ".join(endpoint.ipv4 for endpoint in replica.endpoints.values() if endpoint.ipv4) or "-",
                 instances.get(replica.name, "-"),
@@ -147,6 +147,12 @@ def show_replicas(
             for replica in replicas
         ],
     )
+
+
+def status_text(replica: Replica) -> str:
+    """The engine's own words, a little shorter."""
+    text = replica.status or replica.state
+    return text.replace("Less than a second", "<1 second").replace("(health: starting)", "(starting)")
 
 
 def command_text(command: str, *, full: bool) -> str:
@@ -174,23 +180,45 @@ def ago(delta: object) -> str:
 
 
 def show_plan(plan: Plan) -> None:
-    """One line per step: what, to what, why."""
-    from fleetctl.plan.actions import target, verb
-
-    steps = [step for step in plan.shown() if verb(step.action) != "await"]
+    """One line per thing that is done: what, to what, why. The steps of a replacement are one line."""
     show_table(
         (Column("ACTION"), Column("TARGET"), Column("BECAUSE", spare=1, fold=True)),
-        [(verb(step.action), target(step.action), step.because) for step in steps],
+        [(what, name, because) for (name, because), what in summarize(plan).items()],
     )
+
+
+def summarize(plan: Plan) -> dict[tuple[str, str], str]:
+    """(target, reason) -> the verb that says it all: a container that is created and one of the same name that is
+    removed for the same reason is replaced; creating implies starting, removing implies stopping."""
+    from fleetctl.plan.actions import target, verb
+    from fleetctl.plan.rollout import NEXT
+
+    verbs: dict[tuple[str, str], list[str]] = {}
+    for step in plan.shown():
+        name = target(step.action).split(" ")[0].removesuffix(NEXT) if is_rename(step) else target(step.action)
+        verbs.setdefault((name.removesuffix(NEXT), step.because), []).append(verb(step.action))
+    return {key: sum_up(done) for key, done in verbs.items()}
+
+
+def is_rename(step: Step) -> bool:
+    from fleetctl.plan.actions import RenameReplica
+
+    return isinstance(step.action, RenameReplica)
+
+
+def sum_up(verbs: Sequence[str]) -> str:
+    if "create" in verbs and "remove" in verbs:
+        return "replace"
+    return next((verb for verb in ("create", "remove") if verb in verbs), verbs[0])
 
 
 REPLY_COLUMNS = (
     Column("REPLICA"),
     Column("URL", spare=4),
     Column("STATUS"),
-    Column("TIME", right=True),
+    Column("MS", right=True),
     Column("INSTANCE", spare=2, least=IDENTITY),
-    Column("ANSWER", spare=3, least=24),
+    Column("ANSWER", spare=3, least=12),
 )
 
 
@@ -219,7 +247,7 @@ def shorten(text: str, width: int = 60) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f} ms"
+    return "-" if value is None else f"{value:.1f}"
 
 
 FLEET_COLUMNS = (
@@ -227,7 +255,7 @@ FLEET_COLUMNS = (
     Column("IP"),
     Column("VETH", spare=1),
     Column("INSTANCE", spare=2, least=IDENTITY),
-    Column("LATENCY", right=True),
+    Column("MS", right=True),
     Column("STATUS", spare=3),
 )
 
@@ -245,7 +273,7 @@ def show_fleet(replicas: Iterable[Replica], replies: Iterable[ReplicaReply], vet
                 veths.get(replica.name, "-"),
                 "-" if answer is None else answer.identity or answer.error or "answers",
                 "-" if answer is None else milliseconds(answer.reply.milliseconds),
-                replica.status,
+                status_text(replica),
             )
         )
     show_table(FLEET_COLUMNS, rows)

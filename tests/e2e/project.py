@@ -182,7 +182,7 @@ class Project:
         return list(self.client.api.volumes(filters={"label": self.own_label})["Volumes"] or [])
 
     def images(self) -> list[Json]:
-        return list(self.client.api.images(all=True, filters={"label": self.own_label}))
+        return list(self.client.api.images(all=True, filters={"label": f"{labels.BUILT_FOR}={self.name}"}))
 
     def veths(self) -> list[str]:
         """The host's ends of the veth pairs that are plugged into this fleet's bridges, and the bridges."""
@@ -225,7 +225,7 @@ class Project:
             if process.poll() is None:
                 process.kill()
             process.communicate()
-        for label in (self.own_label, f"{TEST_LABEL}={self.name}"):
+        for label in (self.own_label, f"{TEST_LABEL}={self.name}", f"{labels.BUILT_FOR}={self.name}"):
             chosen = {"label": label}
             for container in self.client.api.containers(all=True, filters=chosen):
                 gone(lambda: self.client.api.remove_container(container["Id"], v=True, force=True))  # noqa: B023
@@ -233,7 +233,8 @@ class Project:
                 gone(lambda: self.client.api.remove_network(network["Id"]))  # noqa: B023
             for volume in self.client.api.volumes(filters=chosen)["Volumes"] or []:
                 gone(lambda: self.client.api.remove_volume(volume["Name"]))  # noqa: B023
-            for image in self.client.api.images(all=True, filters=chosen):
+            # The layers between go with the image that was tagged.
+            for image in self.client.api.images(filters=chosen):
                 gone(lambda: self.client.api.remove_image(image["Id"], force=True))  # noqa: B023
 
 

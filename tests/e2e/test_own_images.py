@@ -1,0 +1,34 @@
+"""Images that a fleet built belong to it; what others make from them does not."""
+
+from __future__ import annotations
+
+import docker
+
+from tests.e2e.project import Project
+from tests.fakes.tiny_image import TAG
+
+
+def test_a_container_run_by_hand_from_a_fleets_image_is_a_stranger(fleet: Project, client: docker.DockerClient) -> None:
+    """Labels of an image pass on to every container made from it, so no image may carry the fleet's own mark."""
+    (fleet.directory / "Dockerfile").write_text(f"FROM {TAG}\n")
+    fleet.write({"job": {"build": ".", "image": f"fleetctl-test/{fleet.name}:local"}})
+    fleet.up()
+    by_hand = client.containers.run(f"fleetctl-test/{fleet.name}:local", detach=True)
+    try:
+        assert fleet.run("ps", "-a", "-q").stdout.split() == [fleet.container("job-1").id[:12]]
+        fleet.down()
+        by_hand.reload()
+        assert by_hand.status == "running"
+    finally:
+        by_hand.remove(force=True)
+
+
+def test_down_with_rmi_removes_the_image_that_was_built(fleet: Project) -> None:
+    """And leaves nothing of the fleet."""
+    (fleet.directory / "Dockerfile").write_text(f"FROM {TAG}\n")
+    fleet.write({"job": {"build": ".", "image": f"fleetctl-test/{fleet.name}:local"}})
+    fleet.up()
+    assert f"fleetctl-test/{fleet.name}:local" in [tag for image in fleet.images() for tag in image["RepoTags"] or []]
+    done = fleet.run("down", "--rmi", "local")
+    assert done.code == 0, done
+    assert fleet.left() == []
