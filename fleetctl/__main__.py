@@ -43,6 +43,9 @@ def run() -> int:
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("interrupted\n")
         return 130
+    except SystemExit as leaving:
+        # Both click and rich leave so, with 1, when the reader of stdout went away; nothing else of ours does.
+        return BROKEN_PIPE if leaving.code == 1 else 0
     except BrokenPipeError:
         raise
     except Exception as error:  # the last resort: a user never sees a traceback
