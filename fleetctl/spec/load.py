@@ -28,6 +28,9 @@ from fleetctl.spec.tree import read_tree
 from fleetctl.spec.values import locate
 from fleetctl.spec.wording import join
 
+MAX_SERVICES = 250
+"""More would take longer than 0.1 s to read, and one bridge carries 1,000 replicas of all of them together."""
+
 _FLEET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 
 
@@ -189,6 +192,10 @@ def _build(
     unsafe: bool,
     files: tuple[str, ...],
 ) -> Fleet:
+    if len(document.services) > MAX_SERVICES:
+        site.at("services").problems.stop(
+            str(site.key("services").mark), "services", f"more than {MAX_SERVICES} services", "split the fleet"
+        )
     extension = document.x_fleet
     project = Project(
         name=_choose_name(site, document, directory, fleet_name),

@@ -17,6 +17,7 @@ from fleetctl.spec.units import parse_bytes
 from fleetctl.spec.values import locate, read_quantity
 from fleetctl.spec.wording import shown
 
+MAX_MOUNTS = 250
 MAX_FILE_BYTES = 64 << 20
 """Of one config or secret: its content is read at every run."""
 
@@ -25,6 +26,9 @@ def read_mounts(site: Site, raw: list[str | MountShape] | None, project: Project
     """The mounts of `volumes`, each target once."""
     mounts: list[Mount] = []
     targets: set[str] = set()
+    if len(raw or ()) > MAX_MOUNTS:
+        site.report(f"more than {MAX_MOUNTS} mounts", "mount a directory that holds them")
+        return ()
     for index, item in enumerate(raw or ()):
         place = site.at(index)
         mount = _read_short(place, item, project) if isinstance(item, str) else _read_long(place, item, project)

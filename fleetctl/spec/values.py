@@ -17,6 +17,8 @@ from fleetctl.spec.wording import join
 _QUOTED = re.compile(r"""\\.|'[^']*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _OPERATORS = re.compile(r"&&|\|\||[()<>|&;`]")
 
+MAX_COMMAND = 32_768
+
 ValueT = TypeVar("ValueT")
 
 
@@ -87,6 +89,9 @@ def read_command(site: Site, raw: str | list[str] | None) -> tuple[str, ...] | N
         return None
     if isinstance(raw, list):
         return tuple(raw)
+    if len(raw) > MAX_COMMAND:
+        site.report(f"longer than {MAX_COMMAND} characters", "write a list of arguments")
+        return None
     operator = _OPERATORS.search(_QUOTED.sub("", raw))
     if operator is not None:
         # Compose would drop the rest of the line here without a word.

@@ -232,3 +232,21 @@ def test_variables_that_grow_without_bound_are_refused(tmp_path: Path) -> None:
     text = PLAIN + "    environment:\n" + "".join(f'      K{i}: "${{BIG}}x"\n' for i in range(100))
     with pytest.raises(ConfigError, match="4 MiB"):
         load(tmp_path, text, {"BIG": "x" * 500_000})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "services:\n" + "".join(f"  s{number}: {{image: x}}\n" for number in range(251)),
+        PLAIN + "    volumes:\n" + "".join(f"      - ./d{number}:/d{number}\n" for number in range(251)),
+        PLAIN + "    ports:\n" + "".join(f'      - "{number}:80"\n' for number in range(1, 1002)),
+        PLAIN + "    expose: [1-1000, 1001-2000]\n",
+        PLAIN + "    command: " + "a " * 20_000 + "\n",
+        PLAIN + "    labels:\n" + "".join(f"      k{number}: v\n" for number in range(5000)),
+        PLAIN + "    labels: {a: " + "$$" * 5001 + "}\n",
+    ],
+    ids=["services", "mounts", "ports", "exposed ports", "command", "values", "dollars"],
+)
+def test_what_would_take_long_to_read_is_refused_by_its_number(tmp_path: Path, text: str) -> None:
+    [message] = refusal(tmp_path, text)
+    assert "more than" in message or "longer than" in message
