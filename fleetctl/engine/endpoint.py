@@ -17,7 +17,8 @@ DEFAULT_TIMEOUT = 60
 """Seconds to wait for one answer of the engine; a start of many containers at once can take this long."""
 CONNECT_TIMEOUT = 10
 """Seconds to wait for the first answer, which costs the engine nothing."""
-CONNECTIONS = 32
+CONNECTIONS = 1
+"""Kept open for each URL: docker-py makes a pool per URL of a socket, and a large one takes time to fill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,9 @@ def connect(endpoint: Endpoint, environment: Mapping[str, str]) -> APIClient:
             **parameters,
         )
     client.timeout = timeout
+    if endpoint.address.startswith("unix://"):
+        # Proxies and .netrc have no say over a socket; requests would look for them at every call.
+        client.trust_env = False
     adapter = getattr(client, "_custom_adapter", None)
     if adapter is not None and hasattr(adapter, "timeout"):
         adapter.timeout = timeout
