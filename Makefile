@@ -2,6 +2,8 @@
 # PYTHON names the interpreter that .venv is made with, where the first one on PATH is not to be it.
 
 MAKEFLAGS += --no-print-directory
+# Without compiled bytecode every command takes two to four times as long to begin.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 TEST_WORKERS ?= 2
 FLAGS ?=
