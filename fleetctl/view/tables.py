@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,10 +37,14 @@ class Column:
 
 def show_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     """Print rows of foreign or own text under their titles; columns that do not fit are named on stderr."""
+    cells = [[safe(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        # Rich would take a tenth of a second to lay out fifty rows that need neither fitting nor colour.
+        print_lines(plain(columns, cells))
+        return
     from rich.table import Table
 
     console = stdout()
-    cells = [[safe(cell) for cell in row] for row in rows]
     widths = fit(columns, cells, console.width)
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold", show_edge=False)
     for index, width in widths.items():
@@ -58,6 +63,21 @@ def show_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None
     dropped = [column.title for index, column in enumerate(columns) if index not in widths]
     if dropped:
         note(f"({', '.join(dropped)} hidden at {console.width} columns)")
+
+
+def plain(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> str:
+    """The table in full width, without colour."""
+    from rich.cells import cell_len
+
+    lines = [[column.title for column in columns], *cells]
+    padded = []
+    for column, *texts in zip(columns, *lines, strict=True):
+        lengths = [cell_len(text) for text in texts]
+        blanks = [" " * (max(lengths) - length) for length in lengths]
+        padded.append(
+            [blank + text if column.right else text + blank for text, blank in zip(texts, blanks, strict=True)]
+        )
+    return "\n".join((" " * GAP).join(line) for line in zip(*padded, strict=True))
 
 
 def fit(columns: Sequence[Column], cells: Sequence[Sequence[str]], available: int) -> dict[int, int]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fleetctl.state.observed import Endpoint, Published, Replica
-from fleetctl.view.tables import Column, ago, fit, port_text, show_replicas
+from fleetctl.view.tables import Column, ago, fit, plain, port_text, show_replicas
 
 COLUMNS = (Column("NAME"), Column("A", spare=2), Column("ID", spare=1, least=4), Column("WHY", spare=3, fold=True))
 ROWS = [["web-1", "aaaaaaaa", "0123456789", "because of this"]]
@@ -26,6 +26,17 @@ ROWS = [["web-1", "aaaaaaaa", "0123456789", "because of this"]]
 def test_columns_give_way_in_their_order(available: int, expected: dict[int, int]) -> None:
     """First the reason folds, then a column goes, then the identity is cut; the name never gives way."""
     assert fit(COLUMNS, ROWS, available) == expected
+
+
+def test_without_a_terminal_columns_are_as_wide_as_their_widest_text() -> None:
+    """Numbers stand to the right, and a wide character counts as the two cells that it takes."""
+    columns = (Column("NAME"), Column("TIME", right=True), Column("ANSWER"))
+    lines = plain(columns, [["web-1", "9.5 ms", "日本"], ["web-10", "10.5 ms", "hello"]]).split("\n")
+    assert lines == [
+        "NAME       TIME  ANSWER",
+        "web-1    9.5 ms  日本  ",
+        "web-10  10.5 ms  hello ",
+    ]
 
 
 @pytest.mark.parametrize(
