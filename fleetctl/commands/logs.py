@@ -61,7 +61,10 @@ def command(
         lines = LogLines([replica.name for replica in replicas], prefixed=not no_log_prefix)
         if follow:
             for replica, chunk in merged(engine, replicas, wanted):
-                lines.feed(replica.name, chunk)
+                if chunk is None:
+                    lines.end(replica.name)
+                else:
+                    lines.feed(replica.name, chunk)
         else:
             for replica in replicas:
                 for chunk in engine.logs(replica.id, wanted):
@@ -69,8 +72,8 @@ def command(
                 lines.end(replica.name)
 
 
-def merged(engine: DockerHost, replicas: list[Replica], wanted: LogOptions) -> Iterator[tuple[Replica, bytes]]:
-    """Chunks of all logs as they come; ends when every container has ended."""
+def merged(engine: DockerHost, replicas: list[Replica], wanted: LogOptions) -> Iterator[tuple[Replica, bytes | None]]:
+    """Chunks of all logs as they come, None where a container has ended; ends when every one has."""
     arrived: queue.SimpleQueue[tuple[Replica, bytes | FleetError | None]] = queue.SimpleQueue()
 
     def follow(replica: Replica) -> None:
@@ -86,12 +89,10 @@ def merged(engine: DockerHost, replicas: list[Replica], wanted: LogOptions) -> I
     open_logs = len(replicas)
     while open_logs:
         replica, chunk = arrived.get()
-        if isinstance(chunk, bytes):
-            yield replica, chunk
-            continue
-        open_logs -= 1
         if isinstance(chunk, FleetError):
             raise chunk
+        open_logs -= chunk is None
+        yield replica, chunk
 
 
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}

@@ -144,7 +144,8 @@ class Project:
         veths = self.veths()
         done = self.run("down", *args)
         assert done.code == 0, done
-        assert self.left(volumes="-v" in args, images="--rmi" in args) == []
+        left = self.left(volumes="-v" in args, images="--rmi" in args)
+        assert not left, f"left behind: {left}"
         wait_for(
             f"the kernel has let go of {veths}", lambda: not [v for v in veths if Path("/sys/class/net", v).exists()]
         )
