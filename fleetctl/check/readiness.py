@@ -18,7 +18,7 @@ from fleetctl.spec.model import Service
 from fleetctl.state.observed import Replica
 
 LOOK_EVERY = 0.5
-"""Seconds between two looks at the engine, shared by all replicas that are waited for."""
+"""Seconds between two looks at the fleet, shared by all replicas that are waited for."""
 ASK_EVERY = 0.05
 """Seconds between two HTTP requests to one replica, growing to ASK_SELDOM."""
 ASK_SELDOM = 0.25
@@ -35,15 +35,21 @@ class Source(Protocol):
 
     local: bool
 
-    def observe_replicas(self, fleet_name: str) -> tuple[Replica, ...]: ...
+    def observe_replicas(self, fleet_name: str, container_id: str | None = None) -> tuple[Replica, ...]: ...
     def inspect_replica(self, replica: Replica) -> Replica | None: ...
     def last_lines(self, container_id: str, count: int) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
+    """What the engine showed at a time (monotonic seconds)."""
+
     at: float
-    replicas: dict[str, Replica]
+    replicas: tuple[Replica, ...]
+
+    @property
+    def age(self) -> float:
+        return time.monotonic() - self.at
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +71,19 @@ class Readiness:
         self.timeout = timeout
         self.stop = stop
         self._lock = threading.Lock()
-        self._look = Look(float("-inf"), {})
+        self._latest = Look(float("-inf"), ())
 
     def wait(self, action: AwaitReplica, progress: Callable[[str], None]) -> None:
         """Return when the replica is ready, or has completed where that is asked for, and has stayed so for `monitor`
         seconds. Raises FleetError with the replica's last log lines when it cannot or does not become ready."""
         began = time.monotonic()
         deadline = began + self.timeout
-        pause, ready_since, newest = ASK_EVERY, None, began
+        pause, ready_since = ASK_EVERY, None
         last = "it has not answered yet"
         life: Life | None = None
+        look = self.look_at_one(action)
         while not self.stop.is_set():
-            replica = self.find(action, newest)
+            replica = find(action, look)
             self.refuse_hopeless(action, replica)
             if is_completed(replica):
                 return
@@ -98,21 +105,22 @@ class Readiness:
                 raise self.failed(action, f"{still} (waited {self.timeout:g} s)")
             self.stop.wait(pause)
             pause = min(pause * 1.3, ASK_SELDOM)
-            newest = time.monotonic() - LOOK_EVERY
+            if look.age > LOOK_EVERY:
+                look = self.look_at_all()
 
-    def find(self, action: AwaitReplica, not_before: float) -> Replica:
-        """The replica as the engine shows it, in a look no older than `not_before` (monotonic seconds)."""
+    def look_at_one(self, action: AwaitReplica) -> Look:
+        """The first look, which has to be newer than the replica's start: at this one only, since many replicas start
+        one soon after the other, and a list of all of them for each would cost more than the starts."""
+        at = time.monotonic()
+        return Look(at, self.source.observe_replicas(self.fleet_name, action.replica.id))
+
+    def look_at_all(self) -> Look:
+        """The latest look at the whole fleet; a new one when that is LOOK_EVERY old."""
         with self._lock:
-            if self._look.at < not_before:
+            if self._latest.age > LOOK_EVERY:
                 at = time.monotonic()
-                found = self.source.observe_replicas(self.fleet_name)
-                self._look = Look(at, {replica.id: replica for replica in found})
-            replica = self._look.replicas.get(action.replica.id or "")
-        if replica is None:
-            raise FleetError(
-                f"{action.replica.name} vanished while it was waited for", hint="run the command again: it is made anew"
-            )
-        return replica
+                self._latest = Look(at, self.source.observe_replicas(self.fleet_name))
+            return self._latest
 
     def judge(self, action: AwaitReplica, replica: Replica) -> str | None:
         """None when the replica is ready, else what it still lacks."""
@@ -170,6 +178,16 @@ class Readiness:
 def is_mute(action: AwaitReplica, replica: Replica) -> bool:
     """Whether nothing but going on running tells that the replica works."""
     return action.service.http is None and replica.health == "none" and not action.completed
+
+
+def find(action: AwaitReplica, look: Look) -> Replica:
+    """The replica in a look. Raises FleetError when it is not there."""
+    for replica in look.replicas:
+        if replica.id == action.replica.id:
+            return replica
+    raise FleetError(
+        f"{action.replica.name} vanished while it was waited for", hint="run the command again: it is made anew"
+    )
 
 
 def is_completed(replica: Replica) -> bool:

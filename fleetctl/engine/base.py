@@ -23,8 +23,9 @@ class Engine(Protocol):
         """Look at everything of one fleet and at the given image references, with a constant number of calls (and one
         per image)."""
 
-    def observe_replicas(self, fleet_name: str) -> tuple[Replica, ...]:
-        """Look at the fleet's containers only, with one call; by service, number and name."""
+    def observe_replicas(self, fleet_name: str, container_id: str | None = None) -> tuple[Replica, ...]:
+        """Look at the fleet's containers only, or only at the one with that id, with one call; by service, number and
+        name."""
 
     def inspect_replica(self, replica: Replica) -> Replica | None:
         """One replica with restarts, start time, pid and aliases; None when it is gone."""

@@ -60,10 +60,13 @@ class DockerHost:
             images={reference: image for reference, image in found.items() if image is not None},
         )
 
-    def observe_replicas(self, fleet_name: str) -> tuple[Replica, ...]:
-        """Only the containers, by service, number and name, in one call."""
+    def observe_replicas(self, fleet_name: str, container_id: str | None = None) -> tuple[Replica, ...]:
+        """Only the containers, or only that one, by service, number and name, in one call."""
+        filters = {"label": f"{labels.FLEET}={fleet_name}"}
+        if container_id is not None:
+            filters["id"] = container_id
         with translated(f"look at fleet {fleet_name}", self.endpoint):
-            containers = self.client.containers(all=True, filters={"label": f"{labels.FLEET}={fleet_name}"})
+            containers = self.client.containers(all=True, filters=filters)
         found = (translate.replica_from_list(entry) for entry in containers)
         return tuple(sorted(found, key=lambda replica: (replica.service, replica.number, replica.name)))
 
