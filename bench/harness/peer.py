@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from bench.harness.process import Run, measure
@@ -24,21 +24,27 @@ class Compose:
         return measure(["docker", "compose", "-f", str(file), *arguments], self.environment)
 
 
-def find_compose() -> Compose | None:
-    """docker compose as it is installed, else as Debian packages it; None, and a word on stderr, without either."""
-    for environment in (dict(os.environ), fetched()):
-        if environment is not None and (version := ask_version(environment)):
-            return Compose(environment, version)
-    print("without the peer: docker compose is neither installed nor to be had", file=sys.stderr)
-    return None
+def find_compose(*, fetch: bool = True) -> Compose | None:
+    """docker compose as it is installed, else as an earlier bench has fetched it, else (`fetch`) from Debian; None,
+    and a word on stderr, without any."""
+    found = at_hand(dict(os.environ)) or at_hand(fetched("--cached"))
+    if found is None and fetch:
+        found = at_hand(fetched())
+    if found is None:
+        print("docker compose, the peer, is neither installed nor to be had", file=sys.stderr)
+    return found
 
 
-def fetched() -> dict[str, str] | None:
-    done = subprocess.run([FETCH], stdout=subprocess.PIPE, text=True, check=False)
+def fetched(*options: str) -> dict[str, str] | None:
+    """The environment in which docker finds the fetched plugin."""
+    done = subprocess.run([FETCH, *options], stdout=subprocess.PIPE, text=True, check=False)
     return {**os.environ, "DOCKER_CONFIG": done.stdout.strip()} if done.returncode == 0 else None
 
 
-def ask_version(environment: dict[str, str]) -> str:
-    command: Sequence[str] = ("docker", "compose", "version", "--short")
+def at_hand(environment: dict[str, str] | None) -> Compose | None:
+    """The peer as that environment has it; None where it has none."""
+    if environment is None or shutil.which("docker") is None:
+        return None
+    command = ["docker", "compose", "version", "--short"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return Compose(environment, done.stdout.strip()) if done.returncode == 0 else None
