@@ -62,9 +62,12 @@ BACKLOG = 2048  # gunicorn's own default; the kernel lowers it to net.core.somax
 def main(address: str, port: int, workers: int, max_requests: int) -> None:
     """Listen, then serve until a signal says stop."""
     listener = listen(address, port)
-    gc.disable()  # modules that load make next to no garbage, and looking for it takes a twelfth of the start
+    # What the imports make is no garbage. Looking for some takes a twelfth of the start; and looking later, in the
+    # workers, would write to every object and so copy the memory that they share with the master.
+    gc.disable()
     from uuid_server.serve import Server
 
+    gc.freeze()
     gc.enable()
     if file_name := os.environ.get("UUID_SERVER_ENDPOINT_FILE"):
         publish_endpoint(listener, Path(file_name))
