@@ -39,7 +39,7 @@ class NetworkShape(Shape):
     driver_opts: Annotated[Options, Meta(description="Options of the driver.")] | None = None
     ipam: IpamShape | None = None
     internal: Annotated[bool, Meta(description="No way out of the network.")] | None = None
-    enable_ipv4: Annotated[bool, Meta(description="Default true (false: Engine 28 or newer).")] | None = None
+    enable_ipv4: Annotated[bool, Meta(description="Default true; false is not yet supported.")] | None = None
     enable_ipv6: Annotated[bool, Meta(description="Default false.")] | None = None
     attachable: Annotated[bool, Meta(description="For other containers to join, on Swarm.")] | None = None
     labels: Annotated[Pairs, Meta(description="Labels of the network.")] | None = None

@@ -28,7 +28,10 @@ class UpdateShape(Shape):
         ]
         | None
     ) = None
-    max_failure_ratio: Annotated[float, Meta(ge=0, le=1, description="Share of replicas that may fail.")] | None = None
+    max_failure_ratio: (
+        Annotated[float, Meta(ge=0, le=1, description="Share of replicas that may fail: not yet supported but for 0.")]
+        | None
+    ) = None
 
 
 class RestartPolicyShape(Shape):

@@ -20,6 +20,10 @@ def read_update(site: Site, shape: UpdateShape | None) -> UpdatePolicy:
     """update_config with the defaults applied."""
     if shape is None:
         return UpdatePolicy()
+    if shape.max_failure_ratio:
+        site.at("max_failure_ratio").report(
+            "not yet supported: the first replica that fails counts", "write failure_action: continue, or delete it"
+        )
     usual = UpdatePolicy()
     delay = read_quantity(site.at("delay"), parse_duration, shape.delay)
     monitor = read_quantity(site.at("monitor"), parse_duration, shape.monitor)
@@ -28,7 +32,6 @@ def read_update(site: Site, shape: UpdateShape | None) -> UpdatePolicy:
         delay=usual.delay if delay is None else delay,
         order=shape.order or usual.order,
         monitor=usual.monitor if monitor is None else monitor,
-        max_failure_ratio=shape.max_failure_ratio or usual.max_failure_ratio,
         failure_action=shape.failure_action or usual.failure_action,
     )
 

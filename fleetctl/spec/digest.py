@@ -36,7 +36,6 @@ def network_digests(network: Network) -> dict[str, str]:
         "driver": network.driver,
         "internal": network.internal,
         "attachable": network.attachable,
-        "enable_ipv4": network.enable_ipv4,
         "enable_ipv6": network.enable_ipv6,
         "ipam.driver": network.ipam_driver,
     }

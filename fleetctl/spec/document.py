@@ -181,7 +181,6 @@ def _update(update: UpdatePolicy) -> Document:
         "order": update.order,
         "monitor": format_duration(update.monitor),
         "failure_action": update.failure_action,
-        "max_failure_ratio": update.max_failure_ratio,
     }
 
 
@@ -254,7 +253,6 @@ def _network(network: Network) -> Document:
             "driver_opts": dict(network.driver_opts),
             "ipam": _said({"driver": network.ipam_driver, "config": [_subnet(subnet) for subnet in network.subnets]}),
             "internal": network.internal,
-            "enable_ipv4": network.enable_ipv4,
             "enable_ipv6": network.enable_ipv6,
             "attachable": network.attachable,
             "labels": dict(network.labels),

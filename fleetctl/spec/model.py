@@ -128,7 +128,6 @@ class UpdatePolicy:
     delay: float = 0.0
     order: UpdateOrder = "start-first"
     monitor: float = 0.0
-    max_failure_ratio: float = 0.0
     failure_action: FailureAction = "pause"
 
 
@@ -227,7 +226,6 @@ class Network:
     ipam_driver: str = "default"
     subnets: tuple[Subnet, ...] = ()
     internal: bool = False
-    enable_ipv4: bool = True
     enable_ipv6: bool = False
     attachable: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -26,7 +26,7 @@ def read_networks(site: Site, raw: Mapping[str, NetworkShape | None] | None, pro
 def _read_network(site: Site, key: str, shape: NetworkShape | None, project: Project) -> Network:
     shape = shape or NetworkShape()
     if shape.external:
-        for name in ("driver", "driver_opts", "ipam", "internal", "attachable", "labels", "enable_ipv6"):
+        for name in ("driver", "driver_opts", "ipam", "internal", "attachable", "labels", "enable_ipv4", "enable_ipv6"):
             if site.has(name):
                 site.key(name).report("an external network is used as it is", "delete it, or external")
         return Network(key, shape.name or key, external=True)
@@ -36,8 +36,8 @@ def _read_network(site: Site, key: str, shape: NetworkShape | None, project: Pro
         for index, subnet in enumerate((ipam.config if ipam else None) or ())
         if (read := _read_subnet(site.at("ipam", "config", index), subnet)) is not None
     )
-    if shape.enable_ipv4 is False and not shape.enable_ipv6:
-        site.at("enable_ipv4").report("a network needs IPv4 or IPv6", "write enable_ipv6: true, or delete it")
+    if shape.enable_ipv4 is False:
+        site.at("enable_ipv4").report("not yet supported: every network has IPv4", "delete it")
     return Network(
         key=key,
         engine_name=shape.name or f"{project.name}_{key}",
@@ -46,7 +46,6 @@ def _read_network(site: Site, key: str, shape: NetworkShape | None, project: Pro
         ipam_driver=(ipam.driver if ipam else None) or "default",
         subnets=subnets,
         internal=shape.internal or False,
-        enable_ipv4=shape.enable_ipv4 is not False,
         enable_ipv6=shape.enable_ipv6 or False,
         attachable=shape.attachable or False,
         labels=read_labels(site.at("labels"), shape.labels),
