@@ -19,7 +19,7 @@ from fleetctl.spec.networks import check_fixed_addresses, read_address_range, re
 from fleetctl.spec.positions import Items, Mark, Node, Scalar, Table
 from fleetctl.spec.problems import Problems, Stop
 from fleetctl.spec.project import Project
-from fleetctl.spec.references import check_host_ports, check_networks, settle_dependencies
+from fleetctl.spec.references import check_host_ports, check_images, check_networks, settle_dependencies
 from fleetctl.spec.services import check_name, read_service
 from fleetctl.spec.shape import read_shape
 from fleetctl.spec.site import Site, check_keys
@@ -220,6 +220,7 @@ def _build(
     check_networks(site, services, _keys(site.at("networks")))
     check_fixed_addresses(site, services, networks)
     check_host_ports(site, active)
+    check_images(site, services)
     settled = settle_dependencies(site, active, inactive)
     if any("default" in service.networks for service in active.values()) and "default" not in networks:
         networks["default"] = Network("default", f"{project.name}_default")

@@ -1,4 +1,4 @@
-"""What one part of a fleet says about another: networks, dependencies and host ports that must fit together."""
+"""What one part of a fleet says about another: networks, images, dependencies, host ports that must fit together."""
 
 from __future__ import annotations
 
@@ -70,6 +70,26 @@ def check_host_ports(site: Site, services: Mapping[str, Service]) -> None:
                         "publish it on another port or address",
                     )
             others.append((port, service.name))
+
+
+def check_images(site: Site, services: Mapping[str, Service]) -> None:
+    """Services that build one image must build it alike, or each would replace the other's; `site` is the file's."""
+    first: dict[str, Service] = {}
+    for service in services.values():
+        if service.build is None:
+            continue
+        other = first.setdefault(_tagged(service.image), service)
+        if service.build != other.build:
+            place = site.at("services", service.name)
+            place.at("image" if place.has("image") else "build").report(
+                f"{_tagged(service.image)} is built in another way by the service {other.name}",
+                "give each an image of its own, or write the same build",
+            )
+
+
+def _tagged(image: str) -> str:
+    """The reference with the tag that it has when none is written."""
+    return image if "@" in image or ":" in image.rpartition("/")[2] else f"{image}:latest"
 
 
 def _overlap(one: str, other: str) -> bool:
