@@ -31,7 +31,7 @@ def make_images(source: FleetSource, order, *, pull_only: bool) -> None:  # type
 def build(source: FleetSource, services: tuple[str, ...], no_cache: bool, pull_base: bool, force: bool) -> None:
     """Build the images whose context has changed."""
     from fleetctl.controller import Order
-    from fleetctl.plan.launch import Wishes
+    from fleetctl.plan.wishes import Wishes
 
     order = Order(
         wishes=Wishes(services=services, dependencies=False),
@@ -50,7 +50,7 @@ def build(source: FleetSource, services: tuple[str, ...], no_cache: bool, pull_b
 def pull(source: FleetSource, services: tuple[str, ...], policy: str) -> None:
     """Pull the images of services that are not built here."""
     from fleetctl.controller import Order
-    from fleetctl.plan.launch import Wishes
+    from fleetctl.plan.wishes import Wishes
 
     order = Order(
         wishes=Wishes(services=services, dependencies=False),

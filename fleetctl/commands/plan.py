@@ -40,7 +40,7 @@ def command(
 ) -> None:
     """Show what up would do and why. Only looks: nothing is written, built, pulled or locked."""
     from fleetctl.controller import Order
-    from fleetctl.plan.launch import Wishes
+    from fleetctl.plan.wishes import Wishes
 
     fleet = source.load(dict(scale))
     wishes = Wishes(

@@ -27,7 +27,7 @@ def command(
     Outdated replicas go first, then those with the highest number; existing ones are not replaced."""
     from fleetctl.commands.up import launch
     from fleetctl.controller import Order
-    from fleetctl.plan.launch import Wishes
+    from fleetctl.plan.wishes import Wishes
 
     fleet = source.load(dict(counts))
     wishes = Wishes(

@@ -67,7 +67,7 @@ def command(
     Does only what is missing; run it again at any time. Outdated replicas are replaced one by one, the new one
     ready before the old one goes."""
     from fleetctl.controller import Order
-    from fleetctl.plan.launch import Wishes
+    from fleetctl.plan.wishes import Wishes
 
     if force_recreate and no_recreate:
         raise click.UsageError("--force-recreate and --no-recreate exclude each other")

@@ -131,7 +131,7 @@ def connect_network(host: Hands, action: actions.ConnectNetwork) -> None:
     host.client.connect_container_to_network(
         identify(action.replica),
         identify(action.network),
-        aliases=list(action.membership.aliases),
+        aliases=options.endpoint_config(action.service_name, action.membership)["Aliases"],
         ipv4_address=action.membership.ipv4_address,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fleetctl.engine import labels, translate
 from fleetctl.engine.endpoint import Endpoint
@@ -46,16 +46,16 @@ class DockerHost:
     # Look
 
     def observe(self, fleet_name: str, images: Collection[str] = ()) -> Observed:
-        """Three calls and one per image reference."""
+        """Three calls, one per network of the fleet and one per image reference."""
         replicas = self.observe_replicas(fleet_name)
         with translated(f"look at fleet {fleet_name}", self.endpoint):
-            networks = self.client.networks()
+            networks = [self.with_containers(entry, fleet_name) for entry in self.client.networks()]
             volumes = self.client.volumes().get("Volumes") or []
             found = {reference: self.find_image(reference) for reference in sorted(set(images))}
         return Observed(
             fleet=fleet_name,
             replicas=replicas,
-            networks=tuple(translate.network_from_json(entry) for entry in networks),
+            networks=tuple(translate.network_from_json(entry) for entry in networks if entry is not None),
             volumes=tuple(translate.volume_from_json(entry) for entry in volumes),
             images={reference: image for reference, image in found.items() if image is not None},
         )
@@ -69,6 +69,18 @@ class DockerHost:
             containers = self.client.containers(all=True, filters=filters)
         found = (translate.replica_from_list(entry) for entry in containers)
         return tuple(sorted(found, key=lambda replica: (replica.service, replica.number, replica.name)))
+
+    def with_containers(self, entry: dict[str, Any], fleet_name: str) -> dict[str, Any] | None:
+        """The network as inspection shows it, with what is attached, if it is the fleet's; None when it is gone."""
+        from docker.errors import NotFound
+
+        if (entry.get("Labels") or {}).get(labels.FLEET) != fleet_name:
+            return entry
+        try:
+            inspected: dict[str, Any] = self.client.inspect_network(entry["Id"])
+        except NotFound:
+            return None
+        return inspected
 
     def find_image(self, reference: str) -> ObservedImage | None:
         from docker.errors import NotFound

@@ -44,7 +44,7 @@ def container_body(action: CreateReplica, network_id: str | None, run: str) -> B
     }
     body.update({key: value for key, value in optional.items() if value is not None})
     if network_id is not None:
-        body["NetworkingConfig"] = {"EndpointsConfig": {network_id: endpoint_config(service, action.membership)}}
+        body["NetworkingConfig"] = {"EndpointsConfig": {network_id: endpoint_config(service.name, action.membership)}}
     return body
 
 
@@ -100,9 +100,9 @@ def port_bindings(service: Service) -> Body:
     return dict(bindings)
 
 
-def endpoint_config(service: Service, membership: Membership) -> Body:
+def endpoint_config(service_name: str, membership: Membership) -> Body:
     """How a replica takes part in a network: reachable by its service's name and the aliases."""
-    config: Body = {"Aliases": list(dict.fromkeys((service.name, *membership.aliases)))}
+    config: Body = {"Aliases": list(dict.fromkeys((service_name, *membership.aliases)))}
     if membership.ipv4_address:
         config["IPAMConfig"] = {"IPv4Address": membership.ipv4_address}
     return config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -135,7 +136,7 @@ def network_from_json(entry: Json) -> ObservedNetwork:
         driver=entry.get("Driver") or "",
         fleet=marks.get(labels.FLEET),
         key=marks.get(labels.NETWORK),
-        subnets=tuple((item["Subnet"], item.get("Gateway")) for item in config if item.get("Subnet")),
+        subnets=tuple((whole_block(item["Subnet"]), item.get("Gateway")) for item in config if item.get("Subnet")),
         options=entry.get("Options") or {},
         internal=bool(entry.get("Internal")),
         enable_ipv6=bool(entry.get("EnableIPv6")),
@@ -143,7 +144,13 @@ def network_from_json(entry: Json) -> ObservedNetwork:
         digests=digests_from_label(marks.get(labels.DIGESTS)),
         labels=marks,
         created=entry.get("Created") or "",
+        attached={key: str(item.get("Name")) for key, item in (entry.get("Containers") or {}).items()},
     )
+
+
+def whole_block(cidr: str) -> str:
+    """The block without host bits: engines before 25 keep a subnet as it was given, such as 10.9.8.7/24."""
+    return str(ipaddress.ip_network(cidr, strict=False))
 
 
 def volume_from_json(entry: Json) -> ObservedVolume:

@@ -83,8 +83,11 @@ class CreateReplica:
 
 @dataclass(frozen=True, slots=True)
 class ConnectNetwork:
+    """Plug a replica into one more network, where it is reachable by its service's name and its aliases."""
+
     replica: Ref
     network: Ref
+    service_name: str
     membership: Membership
 
 

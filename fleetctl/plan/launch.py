@@ -15,21 +15,9 @@ from fleetctl.plan.actions import (
 )
 from fleetctl.plan.order import is_one_shot
 from fleetctl.plan.steps import Draft
+from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.model import Fleet, Membership, Service
 from fleetctl.state.observed import ObservedImage, Replica
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the command line asks for beyond fleet.yaml. `services` empty means all; `grace` overrides every
-    stop_grace_period, in seconds."""
-
-    services: tuple[str, ...] = ()
-    dependencies: bool = True
-    force_recreate: bool = False
-    no_recreate: bool = False
-    remove_orphans: bool = False
-    grace: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +32,8 @@ class ServiceWork:
     """What a replica of the service would be made from today."""
     wishes: Wishes
     after: tuple[str, ...]
+    needed: bool = False
+    """Whether other services wait for this one, so that running replicas have to be awaited, too."""
 
     def container_name(self, number: int) -> str:
         return f"{self.fleet.name}-{self.service.name}-{number}"
@@ -60,11 +50,12 @@ class Outdated:
 
 @dataclass(slots=True)
 class Reached:
-    """What the steps of one service come to: those that start its replicas, those that wait for them, and the
-    outdated replicas that are still to be replaced."""
+    """What the steps of one service come to: those that start its replicas, those that wait for them, those that clear
+    up after an interrupted update, and the outdated replicas that are still to be replaced."""
 
     started: list[str] = field(default_factory=list)
     ready: list[str] = field(default_factory=list)
+    cleared: list[str] = field(default_factory=list)
     outdated: list[Outdated] = field(default_factory=list)
 
 
@@ -113,7 +104,7 @@ def plan_launch(
     before_start = create
     for key in others:
         before_start = draft.add(
-            ConnectNetwork(made, work.network_refs[key], service.networks[key]),
+            ConnectNetwork(made, work.network_refs[key], service.name, service.networks[key]),
             f"services.{service.name}.networks names {key}",
             after=(before_start,),
         )

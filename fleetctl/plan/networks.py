@@ -1,12 +1,12 @@
-"""Decides which networks and volumes to make, keep or replace, and which subnet a new network gets."""
+"""Decides which networks and volumes to make, keep or replace."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from fleetctl.errors import FleetError, ResourceExhausted
+from fleetctl.errors import FleetError
 from fleetctl.plan.actions import (
     CreateNetwork,
     CreateVolume,
@@ -15,38 +15,37 @@ from fleetctl.plan.actions import (
 )
 from fleetctl.plan.reasons import changed_keys, describe_changes
 from fleetctl.plan.steps import Draft
+from fleetctl.plan.subnets import check_capacity, choose_subnet, taken_subnets
 from fleetctl.plan.teardown import plan_removal
+from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.digest import network_digests
-from fleetctl.spec.model import AddressRange, Fleet, Network, Service, Subnet
+from fleetctl.spec.model import Fleet, Network, Service
 from fleetctl.state.observed import Observed, ObservedNetwork, Replica
-
-MOST_BRIDGE_PORTS = 1000
-"""The kernel allows 1,023 ports a bridge (BR_MAX_PORTS, net/bridge/br_private.h); broadcasts drop before that."""
-
-AnyNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkRefs:
-    """Per key of fleet.yaml the network that will be there, the steps it waits for, and the ids of the replicas that
-    have to go with a network that is replaced."""
+    """Per key of fleet.yaml the network that will be there and the steps it waits for; the ids of the replicas that
+    have to go with a network that is replaced; and networks that are to go once nobody uses them any more."""
 
     refs: Mapping[str, Ref]
     after: Mapping[str, tuple[str, ...]]
     removed: Mapping[str, str]
     """Container id -> step that removes it."""
+    doubles: tuple[ObservedNetwork, ...]
 
 
 def plan_networks(
-    draft: Draft, fleet: Fleet, observed: Observed, services: Iterable[Service], *, grace: float | None = None
+    draft: Draft, fleet: Fleet, observed: Observed, services: Collection[Service], wishes: Wishes
 ) -> NetworkRefs:
-    """Add the steps for every network that `services` use. Raises ResourceExhausted when addresses cannot suffice."""
+    """Add the steps for every network that `services` use. Raises FleetError where somebody else's object is in the
+    way, and ResourceExhausted when addresses cannot suffice."""
     refs: dict[str, Ref] = {}
     after: dict[str, tuple[str, ...]] = {}
     removed: dict[str, str] = {}
+    doubles: list[ObservedNetwork] = []
     wanted = {key for service in services for key in service.networks}
-    known = {cidr for network in observed.networks for cidr, _ in network.subnets}
-    taken = [ipaddress.ip_network(cidr) for cidr in sorted(known | {*observed.routes})]
+    taken = taken_subnets(observed)
     for key, network in fleet.networks.items():
         if key not in wanted:
             continue
@@ -54,33 +53,54 @@ def plan_networks(
         if network.external:
             refs[key], after[key] = find_external(network, observed), ()
             continue
-        found = find_own(draft, network, observed)
+        own = find_own(network, observed)
+        found = own[0] if own else None
+        doubles += own[1:]
         digests = network_digests(network)
-        if found is not None:
+        waits: tuple[str, ...] = ()
+        if found is None:
+            because = "it does not exist"
+            refuse_stranger(network, observed)
+        else:
             changed = changed_keys(found.digests, digests)
             if not changed:
                 refs[key], after[key] = Ref(found.name, id=found.id), ()
                 continue
             because = describe_changes(f"networks.{key}", changed)
-            for cidr, _ in found.subnets:
-                taken.remove(ipaddress.ip_network(cidr))
-        else:
-            because = "it does not exist"
-            refuse_stranger(network, observed)
-        waits: list[str] = []
-        if found is not None:
-            for replica in attached(observed, found):
-                if replica.id not in removed:
-                    reason = f"its network {network.engine_name} has to be made anew: {because}"
-                    removed[replica.id] = plan_removal(draft, replica, reason, grace=grace)
-                waits.append(removed[replica.id])
-            waits = [draft.add(RemoveNetwork(Ref(found.name, id=found.id)), because, after=tuple(waits))]
+            refuse_bystanders(fleet, observed, found, services, wishes, because)
+            waits = (remove_with_replicas(draft, observed, found, because, removed, wishes),)
+            freed = {ipaddress.ip_network(cidr) for cidr, _ in found.subnets}
+            taken = [block for block in taken if block not in freed]
         subnets = network.subnets or (choose_subnet(fleet.addresses, taken),)
-        taken.extend(ipaddress.ip_network(entry.subnet) for entry in subnets)
+        taken += [ipaddress.ip_network(entry.subnet) for entry in subnets]
         told = f"{because} (subnet {', '.join(entry.subnet for entry in subnets)})"
-        step = draft.add(CreateNetwork(fleet.name, network, subnets, digests), told, after=tuple(waits))
+        step = draft.add(CreateNetwork(fleet.name, network, subnets, digests), told, after=waits)
         refs[key], after[key] = Ref(network.engine_name, made_by=step), (step,)
-    return NetworkRefs(refs, after, removed)
+    return NetworkRefs(refs, after, removed, tuple(doubles))
+
+
+def remove_with_replicas(
+    draft: Draft,
+    observed: Observed,
+    network: ObservedNetwork,
+    because: str,
+    removed: dict[str, str],
+    wishes: Wishes,
+) -> str:
+    """Add the steps that remove a network's replicas, noted in `removed`, and then the network; returns the last."""
+    waits = []
+    for replica in attached(observed, network):
+        if replica.id not in removed:
+            reason = f"its network {network.name} has to be made anew: {because}"
+            removed[replica.id] = plan_removal(draft, replica, reason, grace=wishes.grace)
+        waits.append(removed[replica.id])
+    return draft.add(RemoveNetwork(Ref(network.name, id=network.id)), because, after=tuple(waits))
+
+
+def plan_doubles(draft: Draft, networks: NetworkRefs, ready: tuple[str, ...]) -> None:
+    """Remove the networks that double another one, once every replica of theirs is replaced."""
+    for double in networks.doubles:
+        draft.add(RemoveNetwork(Ref(double.name, id=double.id)), "it doubles another network", after=ready)
 
 
 def plan_volumes(
@@ -116,17 +136,43 @@ def plan_volumes(
     return after
 
 
-def find_own(draft: Draft, network: Network, observed: Observed) -> ObservedNetwork | None:
-    """This fleet's network of that key: of several (two runs raced) the most used, then the oldest; the unused rest is
-    removed."""
-    found = sorted(
+def find_own(network: Network, observed: Observed) -> list[ObservedNetwork]:
+    """This fleet's networks of that key: of several (two runs raced) the most used first, then the oldest."""
+    return sorted(
         (candidate for candidate in observed.own_networks() if candidate.key == network.key),
         key=lambda candidate: (-len(attached(observed, candidate)), candidate.created, candidate.id),
     )
-    for extra in found[1:]:
-        if not attached(observed, extra):
-            draft.add(RemoveNetwork(Ref(extra.name, id=extra.id)), f"it doubles {found[0].name}; nobody uses it")
-    return found[0] if found else None
+
+
+def refuse_bystanders(
+    fleet: Fleet,
+    observed: Observed,
+    network: ObservedNetwork,
+    services: Collection[Service],
+    wishes: Wishes,
+    because: str,
+) -> None:
+    """Raise FleetError when somebody is attached to a network that has to be made anew and would not come back."""
+    ours = {replica.id for replica in observed.replicas}
+    strangers = sorted(name for container_id, name in network.attached.items() if container_id not in ours)
+    why = f"network {network.name} has to be made anew ({because})"
+    if strangers:
+        raise FleetError(
+            f"{why}, but {', '.join(strangers)} is attached, which is not this fleet's",
+            hint=f"docker network disconnect {network.name} {strangers[0]}, then run again",
+        )
+    chosen = {service.name for service in services}
+    others = [replica for replica in attached(observed, network) if replica.service not in chosen]
+    left_out = sorted({replica.service for replica in others if replica.service in fleet.services})
+    if left_out:
+        raise FleetError(
+            f"{why}, which takes {', '.join(left_out)} down, too", hint="run it for all services: fleetctl up"
+        )
+    if others and not wishes.remove_orphans:
+        raise FleetError(
+            f"{why}, but {', '.join(replica.name for replica in others)} would not come back: no active service",
+            hint="--remove-orphans removes what is not in the file; --profile activates a service",
+        )
 
 
 def attached(observed: Observed, network: ObservedNetwork) -> list[Replica]:
@@ -164,54 +210,3 @@ def refuse_stranger(network: Network, observed: Observed) -> None:
                 f"a network named {network.engine_name} ({candidate.id[:12]}) exists, {owner}; it is left untouched",
                 hint=f"give networks.{network.key} another 'name:', or say 'external: true' to use it",
             )
-
-
-def choose_subnet(addresses: AddressRange, taken: Iterable[AnyNetwork]) -> Subnet:
-    """The first free subnet of the fleet's range; its gateway is its first address."""
-    used = list(taken)
-    for candidate in ipaddress.ip_network(addresses.block).subnets(new_prefix=addresses.prefix):
-        if not any(candidate.version == other.version and candidate.overlaps(other) for other in used):
-            return Subnet(str(candidate), gateway=str(candidate[1]))
-    raise ResourceExhausted(
-        f"no free /{addresses.prefix} subnet is left in {addresses.block}",
-        hint="remove networks you no longer need (docker network ls), or set x-fleet.addresses.block",
-    )
-
-
-def check_capacity(fleet: Fleet, network: Network) -> None:
-    """Refuse, before anything is made, a network that cannot hold its replicas."""
-    replicas = wanted_replicas(fleet, network)
-    if network.driver == "bridge" and replicas > MOST_BRIDGE_PORTS:
-        raise ResourceExhausted(
-            f"network {network.key} would get {replicas} replicas; a bridge holds at most {MOST_BRIDGE_PORTS} "
-            "(the kernel allows 1,023 ports)",
-            hint="spread the services over several networks",
-        )
-    spare = spare_addresses(fleet, network)
-    if spare < 0:
-        blocks = ", ".join(entry.ip_range or entry.subnet for entry in network.subnets)
-        raise ResourceExhausted(
-            f"network {network.key} ({blocks or f'a /{fleet.addresses.prefix}'}) has {max(0, spare + replicas)} "
-            f"addresses for {replicas} replicas",
-            hint=f"give networks.{network.key}.ipam a larger subnet, or ask for fewer replicas",
-        )
-
-
-def wanted_replicas(fleet: Fleet, network: Network) -> int:
-    return sum(service.replicas for service in fleet.services.values() if network.key in service.networks)
-
-
-def spare_addresses(fleet: Fleet, network: Network) -> int:
-    """How many IPv4 addresses are left once every wanted replica has one; negative when they do not suffice. The
-    network's own and broadcast address, the gateway and the auxiliary addresses are not available. Of an external
-    network nothing is known: it is taken to have room."""
-    if network.external:
-        return MOST_BRIDGE_PORTS
-    blocks = [(ipaddress.ip_network(entry.ip_range or entry.subnet), entry) for entry in network.subnets]
-    sizes = [
-        block.num_addresses - (3 if entry.ip_range is None else 0) - len(entry.aux_addresses)
-        for block, entry in blocks
-        if block.version == 4
-    ]
-    size = sum(sizes) if sizes else 2 ** (32 - fleet.addresses.prefix) - 3
-    return size - wanted_replicas(fleet, network)

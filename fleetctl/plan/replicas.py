@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from fleetctl.plan.actions import (
     ConnectNetwork,
+    CreateReplica,
     DisconnectNetwork,
     Ref,
     RemoveReplica,
@@ -17,18 +18,18 @@ from fleetctl.plan.launch import (
     Outdated,
     Reached,
     ServiceWork,
-    Wishes,
     add_await,
     awaits_health,
     plan_launch,
     ref,
 )
-from fleetctl.plan.networks import plan_networks, plan_volumes
+from fleetctl.plan.networks import plan_doubles, plan_networks, plan_volumes
 from fleetctl.plan.order import is_one_shot, select_services
 from fleetctl.plan.reasons import changed_keys, describe_changes
 from fleetctl.plan.rollout import plan_replacements
-from fleetctl.plan.steps import Draft, Plan
-from fleetctl.plan.teardown import plan_removal
+from fleetctl.plan.steps import Draft, Plan, Step
+from fleetctl.plan.teardown import AT_REST, plan_removal
+from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.digest import replica_digests
 from fleetctl.spec.model import Fleet, Service
 from fleetctl.state.observed import Observed, ObservedImage, Replica
@@ -38,13 +39,49 @@ def plan_replicas(fleet: Fleet, observed: Observed, wishes: Wishes | None = None
     """Everything between the images, which must be present, and a converged fleet. Pure. Raises FleetError where a
     stranger's object is in the way and ResourceExhausted where addresses cannot suffice."""
     wishes = wishes or Wishes()
+    plan = plan_once(fleet, observed, wishes, needed=frozenset())
+    # A service that starts something may have to wait for replicas that run and need nothing done to them.
+    needed = frozenset(
+        name
+        for step in plan.steps
+        if (service := started_service(fleet, observed, step)) is not None
+        for name, dependency in service.depends_on.items()
+        if dependency.condition != "service_started"
+    )
+    return plan_once(fleet, observed, wishes, needed=needed) if needed else plan
+
+
+def started_service(fleet: Fleet, observed: Observed, step: Step) -> Service | None:
+    """The service of which the step starts a replica."""
+    match step.action:
+        case CreateReplica():
+            return step.action.service
+        case StartReplica():
+            names = {replica.id: replica.service for replica in observed.replicas}
+            return fleet.services.get(names.get(step.action.replica.id or "", ""))
+        case _:
+            return None
+
+
+def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Collection[str]) -> Plan:
+    """The plan in which the running replicas of the services in `needed` are awaited."""
     draft = Draft()
     services = select_services(fleet, wishes.services, dependencies=wishes.dependencies)
-    networks = plan_networks(draft, fleet, observed, services, grace=wishes.grace)
+    networks = plan_networks(draft, fleet, observed, services, wishes)
     volumes = plan_volumes(draft, fleet, observed, services)
     reached: dict[str, Reached] = {}
     for service in services:
         image = observed.images.get(service.image) or ObservedImage(service.image, id="unknown")
+        before = [
+            *(step for key in service.networks for step in networks.after[key]),
+            *(
+                step
+                for mount in service.mounts
+                if mount.kind == "volume"
+                for step in volumes.get(mount.source or "", ())
+            ),
+            *dependency_steps(service, reached),
+        ]
         work = ServiceWork(
             fleet=fleet,
             service=service,
@@ -57,24 +94,13 @@ def plan_replicas(fleet: Fleet, observed: Observed, wishes: Wishes | None = None
                 volumes={key: volume.engine_name for key, volume in fleet.volumes.items()},
             ),
             wishes=wishes,
-            after=tuple(
-                dict.fromkeys(
-                    [
-                        *(step for key in service.networks for step in networks.after[key]),
-                        *(
-                            step
-                            for mount in service.mounts
-                            if mount.kind == "volume" and mount.source is not None
-                            for step in volumes[mount.source]
-                        ),
-                        *dependency_steps(service, reached),
-                    ]
-                )
-            ),
+            after=tuple(dict.fromkeys(before)),
+            needed=service.name in needed,
         )
         reached[service.name] = plan_service(draft, work, observed, networks.removed)
         plan_replacements(draft, work, reached[service.name])
-    plan_orphans(draft, fleet, observed, wishes)
+    plan_doubles(draft, networks, tuple(step for one in reached.values() for step in one.ready))
+    plan_orphans(draft, fleet, observed, wishes, networks.removed)
     return draft.plan()
 
 
@@ -110,7 +136,9 @@ def plan_service(draft: Draft, work: ServiceWork, observed: Observed, removed: M
     for number, rivals in present.items():
         best, *rest = sorted(rivals, key=lambda replica: preference(replica, work.digests))
         kept.append(best)
-        freed[number] = (*freed.get(number, ()), *resolve_rivals(draft, work, best, rest))
+        cleared = resolve_rivals(draft, work, best, rest)
+        reached.cleared += cleared
+        freed[number] = (*freed.get(number, ()), *cleared)
     # Scaling down takes outdated replicas first, then the highest number.
     kept.sort(key=lambda replica: (is_outdated(replica, work), replica.number))
     for replica in kept[wanted:]:
@@ -133,10 +161,11 @@ def plural(count: int) -> str:
 
 
 def preference(replica: Replica, digests: Mapping[str, str]) -> tuple[bool, bool, bool, str]:
-    """Sort key among containers of one number: up to date, running, healthy, then by name (".next" is newer)."""
+    """Sort key among containers of one number: what runs comes before what does not, for it may be all that serves;
+    then what is up to date, healthy, and by name."""
     return (
-        replica.digests != digests,
         replica.state != "running",
+        replica.digests != digests,
         replica.health == "unhealthy",
         replica.name,
     )
@@ -151,9 +180,16 @@ def resolve_rivals(draft: Draft, work: ServiceWork, best: Replica, rest: list[Re
     Returns the steps after which the name is free or right."""
     name = work.container_name(best.number)
     after: tuple[str, ...] = ()
-    if rest and best.state == "running" and best.name != name:
+    if rest and best.state == "running" and best.name != name and not is_outdated(best, work):
         because = "an earlier update stopped before it was ready"
-        after = (add_await(draft, work, ref(best), because),)
+        ready = add_await(draft, work, ref(best), because, monitor=work.service.update.monitor)
+        draft.add(
+            RemoveReplica(ref(best)),
+            f"it did not become ready; {rest[0].name} stays",
+            behind=(ready,),
+            only_if_failed=ready,
+        )
+        after = (ready,)
     for replica in rest:
         because = f"an earlier update left it beside {best.name}"
         after = (plan_removal(draft, replica, because, grace=work.wishes.grace, after=after),)
@@ -192,6 +228,8 @@ def plan_kept(draft: Draft, work: ServiceWork, replica: Replica, reached: Reache
             because = "its networks were mended"
         case _ if replica.health == "starting" and awaits_health(work.service):
             because = "its health is not known yet"
+        case _ if work.needed:
+            because = "other services start after it"
         case _:
             return
     reached.ready.append(add_await(draft, work, ref(replica), because, after=before))
@@ -206,6 +244,21 @@ def replacement_reason(work: ServiceWork, replica: Replica) -> str | None:
         return "--force-recreate was asked for"
     if replica.state == "running" and replica.health == "unhealthy":
         return "it is unhealthy"
+    return lost_network(work, replica)
+
+
+def lost_network(work: ServiceWork, replica: Replica) -> str | None:
+    """Why a replica cannot be plugged in where it belongs: it refers to a network that is gone or is another one. A
+    container remembers its first network by id, so one at rest that has lost a network would not start again."""
+    for key in work.service.networks:
+        network = work.network_refs[key]
+        endpoint = replica.endpoints.get(network.name)
+        if network.id is None:
+            return f"network {network.name} is made anew"
+        if endpoint is None and replica.state in AT_REST:
+            return f"it is not connected to {network.name}"
+        if endpoint is not None and endpoint.network_id not in ("", network.id):
+            return f"it is connected to another network of the name {network.name}"
     return None
 
 
@@ -217,7 +270,7 @@ def plan_memberships(draft: Draft, work: ServiceWork, replica: Replica) -> list[
         if name not in replica.endpoints:
             steps.append(
                 draft.add(
-                    ConnectNetwork(ref(replica), work.network_refs[key], work.service.networks[key]),
+                    ConnectNetwork(ref(replica), work.network_refs[key], work.service.name, work.service.networks[key]),
                     f"it is not connected to {name}",
                     after=work.after,
                 )
@@ -234,10 +287,10 @@ def plan_memberships(draft: Draft, work: ServiceWork, replica: Replica) -> list[
     return steps
 
 
-def plan_orphans(draft: Draft, fleet: Fleet, observed: Observed, wishes: Wishes) -> None:
+def plan_orphans(draft: Draft, fleet: Fleet, observed: Observed, wishes: Wishes, removed: Mapping[str, str]) -> None:
     """Containers of ours whose service is gone from the file: removed by flag only, told otherwise."""
     known = {*fleet.services, *fleet.inactive}
-    orphans = [replica for replica in observed.replicas if replica.service not in known]
+    orphans = [replica for replica in observed.replicas if replica.service not in known and replica.id not in removed]
     if orphans and not wishes.remove_orphans:
         names = ", ".join(replica.name for replica in orphans)
         draft.notices.append(f"{names}: no such service in the file any more; --remove-orphans removes such replicas")

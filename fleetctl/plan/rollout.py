@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fleetctl.plan.actions import Delay, RemoveReplica, RenameReplica
 from fleetctl.plan.launch import Outdated, Reached, ServiceWork, plan_launch
-from fleetctl.plan.networks import spare_addresses
 from fleetctl.plan.steps import Draft
+from fleetctl.plan.subnets import spare_addresses
 from fleetctl.plan.teardown import AT_REST, plan_removal
 from fleetctl.spec.model import Service
 
@@ -20,7 +20,7 @@ def plan_replacements(draft: Draft, work: ServiceWork, reached: Reached) -> None
     outdated = reached.outdated
     size = policy.parallelism or max(1, len(outdated))
     carry_on = policy.failure_action == "continue"
-    before: tuple[str, ...] = ()
+    before: tuple[str, ...] = tuple(reached.cleared)
     for start in range(0, len(outdated), size):
         after, behind = ((), before) if carry_on else (before, ())
         if start and policy.delay:

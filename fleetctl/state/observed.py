@@ -79,6 +79,8 @@ class ObservedNetwork:
     digests: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
+    attached: Mapping[str, str] = field(default_factory=dict)
+    """Container id -> name of everything running that is attached; known of the fleet's own networks only."""
 
     @property
     def bridge_name(self) -> str | None:

@@ -172,10 +172,34 @@ def test_connecting_and_disconnecting_show_in_the_endpoints(bench: Bench) -> Non
     first = bench.make_network()
     second = bench.make_network("other", Subnet(bench.free_subnet(28)))
     ref = bench.make_replica(first)
-    bench.engine.apply(actions.ConnectNetwork(ref, second, Membership()))
+    bench.engine.apply(actions.ConnectNetwork(ref, second, "web", Membership(aliases=("second",))))
     assert set(bench.only_replica().endpoints) == {first.name, second.name}
+    inspected = bench.engine.inspect_replica(bench.only_replica())
+    assert {"web", "w"} <= set(inspected.endpoints[first.name].aliases)
+    assert {"web", "second"} <= set(inspected.endpoints[second.name].aliases)
     bench.engine.apply(actions.DisconnectNetwork(ref, second))
     assert set(bench.only_replica().endpoints) == {first.name}
+
+
+def test_a_replica_whose_network_is_gone_does_not_start(bench: Bench) -> None:
+    """It remembers the network by id; a new one of the same name does not help."""
+    network = bench.make_network()
+    ref = bench.make_replica(network)
+    bench.engine.apply(actions.StartReplica(ref))
+    bench.engine.apply(actions.StopReplica(ref, grace=5))
+    bench.engine.apply(actions.RemoveNetwork(network))
+    bench.make_network()
+    with pytest.raises(FleetError, match="not found"):
+        bench.engine.apply(actions.StartReplica(ref))
+
+
+def test_what_is_attached_to_an_own_network_is_observed(bench: Bench) -> None:
+    """Running containers, by id and name."""
+    network = bench.make_network()
+    ref = bench.make_replica(network)
+    bench.engine.apply(actions.StartReplica(ref))
+    (observed,) = bench.engine.observe(bench.fleet).own_networks()
+    assert dict(observed.attached) == {ref.id: ref.name}
 
 
 def test_a_volume_is_observed_with_its_owner(bench: Bench) -> None:

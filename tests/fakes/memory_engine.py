@@ -30,6 +30,8 @@ class MemoryEngine:
     routes: tuple[str, ...] = ()
     dies_after: int | None = None
     acted: list[Action] = field(default_factory=list)
+    running: list[int] = field(default_factory=list)
+    """How many containers ran after each action."""
     endpoint: str = "memory"
     local: bool = True
     ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -44,11 +46,19 @@ class MemoryEngine:
                     key=lambda replica: (replica.service, replica.number, replica.name),
                 )
             ),
-            networks=tuple(self.networks.values()),
+            networks=tuple(replace(network, attached=self.attached(network)) for network in self.networks.values()),
             volumes=tuple(self.volumes.values()),
             images={name: self.images[name] for name in images if name in self.images},
             routes=self.routes,
         )
+
+    def attached(self, network: ObservedNetwork) -> dict[str, str]:
+        """Container id -> name of what runs in a network."""
+        return {
+            replica.id: replica.name
+            for replica in self.replicas.values()
+            if replica.state == "running" and any(end.network_id == network.id for end in replica.endpoints.values())
+        }
 
     def apply(self, action: Action) -> str:
         """Do one thing, as strictly as a real engine."""
@@ -86,6 +96,7 @@ class MemoryEngine:
                 rest = {name: end for name, end in replica.endpoints.items() if name != action.network.name}
                 self.change(action.replica, endpoints=rest)
             case actions.StartReplica() | actions.UnpauseReplica() | actions.RestartReplica():
+                self.refuse_dead_network(action.replica)
                 self.change(action.replica, state="running", health="none", exit_code=None)
             case actions.StopReplica():
                 self.change(action.replica, state="exited", exit_code=0)
@@ -94,6 +105,7 @@ class MemoryEngine:
                 self.change(action.replica, name=action.container_name)
             case _:
                 raise AssertionError(f"not an engine's action: {action}")
+        self.running.append(sum(replica.state == "running" for replica in self.replicas.values()))
         return made
 
     def close(self) -> None:
@@ -129,11 +141,22 @@ class MemoryEngine:
         )
         return made
 
+    def refuse_dead_network(self, ref: Ref) -> None:
+        """A container remembers its networks by id and does not start without them."""
+        for end in self.replicas[known(ref)].endpoints.values() if known(ref) in self.replicas else ():
+            if end.network_id not in self.networks:
+                raise FleetError(f"could not start {ref.name}: network {end.network_id} not found")
+
+    def inspect_replica(self, replica: Replica) -> Replica | None:
+        """One container, None when it is gone."""
+        return self.replicas.get(replica.id)
+
     def remove_network(self, action: actions.RemoveNetwork) -> None:
         used = [
             replica.name
             for replica in self.replicas.values()
-            if any(end.network_id == known(action.network) for end in replica.endpoints.values())
+            if replica.state == "running"
+            and any(end.network_id == known(action.network) for end in replica.endpoints.values())
         ]
         if used:
             raise FleetError(f"network {action.network.name} has active endpoints: {used}")
@@ -145,7 +168,9 @@ class MemoryEngine:
         endpoints = {}
         if action.network is not None:
             network = self.networks[known(action.network)]
-            endpoints[network.name] = Endpoint(network.id, network.name, aliases=action.membership.aliases)
+            endpoints[network.name] = Endpoint(
+                network.id, network.name, aliases=(action.service.name, *action.membership.aliases)
+            )
         self.fleets[made] = action.fleet
         self.replicas[made] = Replica(
             id=made,
@@ -168,7 +193,8 @@ class MemoryEngine:
         replica = self.replicas[known(action.replica)]
         if network.name in replica.endpoints:
             raise FleetError(f"{replica.name} is in {network.name} already")
-        ends = {**replica.endpoints, network.name: Endpoint(network.id, network.name)}
+        aliases = (action.service_name, *action.membership.aliases)
+        ends = {**replica.endpoints, network.name: Endpoint(network.id, network.name, aliases=aliases)}
         self.change(action.replica, endpoints=ends)
 
 

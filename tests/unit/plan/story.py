@@ -13,11 +13,11 @@ import yaml
 from fleetctl.errors import FleetError
 from fleetctl.execute import execute
 from fleetctl.plan.actions import AwaitReplica
-from fleetctl.plan.launch import Wishes
 from fleetctl.plan.order import select_services
 from fleetctl.plan.outcome import Event, RunReport
 from fleetctl.plan.replicas import plan_replicas
 from fleetctl.plan.steps import Plan
+from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.load import load_fleet
 from fleetctl.spec.model import Fleet
 from fleetctl.state.observed import Endpoint, ObservedImage, ObservedNetwork
@@ -92,6 +92,25 @@ def happen(engine: MemoryEngine, event: str) -> None:
             change = {"health": "unhealthy"}
         case "starting":
             change = {"health": "starting"}
+        case "copy":
+            # What is left of an interrupted update: a container of today's digests beside an outdated one.
+            twin = replace(replica, id=engine.new_id(), name=rest[0], state=rest[1])
+            engine.replicas[twin.id] = twin
+            engine.fleets[twin.id] = engine.fleets[replica.id]
+            change = {"digests": {**replica.digests, "image": "old"}}
+        case "lose-network":
+            # The network was removed behind a stopped container's back.
+            ends = {key: replace(end, network_id="gone") for key, end in replica.endpoints.items()}
+            for end in replica.endpoints.values():
+                engine.networks.pop(end.network_id, None)
+            change = {"endpoints": ends}
+        case "other-network":
+            # Two runs raced: a second network of the same name, and a replica on it.
+            (end,) = replica.endpoints.values()
+            twin_id = engine.new_id()
+            first = engine.networks[end.network_id]
+            engine.networks[twin_id] = replace(first, id=twin_id, subnets=((rest[0], None),))
+            change = {"endpoints": {end.network_name: replace(end, network_id=twin_id)}}
         case "rename":
             change = {"name": rest[0]}
         case "forget":

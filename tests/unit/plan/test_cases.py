@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from fleetctl.errors import FleetError
-from fleetctl.plan.launch import Wishes
+from fleetctl.plan.wishes import Wishes
 from tests.fakes.memory_engine import MemoryEngine
 from tests.unit.plan.story import deploy, happen, make_plan, provide_images, read_fleet
 

@@ -33,6 +33,7 @@ def stage(path: Path, directory: Path) -> tuple[MemoryEngine, Fleet]:
     fleet = read_fleet(case.get("now", case.get("before")), directory)
     provide_images(engine, fleet)
     engine.acted.clear()
+    engine.running.clear()
     return engine, fleet
 
 
@@ -72,6 +73,39 @@ def test_a_crash_after_any_action_heals(path: Path, tmp_path: Path) -> None:
         assert str(make_plan(crashed, fleet)) == ""
         assert sorted(replica.name for replica in crashed.observe(fleet.name).replicas) == wanted
         assert all(replica.state != "created" for replica in crashed.replicas.values())
+
+
+START_FIRST = [
+    path
+    for path in CASES
+    if path.stem
+    in (
+        "changed-environment-rolls-one-by-one",
+        "parallelism-zero-means-all-at-once",
+        "parallelism-and-delay-make-batches",
+    )
+]
+
+
+@pytest.mark.parametrize("path", START_FIRST, ids=lambda path: path.stem)
+def test_capacity_never_falls_below_the_wanted_replicas_even_when_an_update_is_resumed(
+    path: Path, tmp_path: Path
+) -> None:
+    """Start-first: whatever action was the last before a crash, as many run as are wanted, then and while the next run
+    finishes the update."""
+    before, fleet = stage(path, tmp_path)
+    wanted = fleet.services["web"].replicas
+    whole = copy.deepcopy(before)
+    deploy(whole, fleet)
+    assert len(START_FIRST) == 3
+    for after in range(len(whole.acted)):
+        engine = copy.deepcopy(before)
+        engine.dies_after = after
+        deploy(engine, fleet)
+        engine.dies_after = None
+        while make_plan(engine, fleet):
+            assert not deploy(engine, fleet).failures
+        assert min(engine.running) >= wanted
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)

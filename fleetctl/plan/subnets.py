@@ -1,0 +1,78 @@
+"""Chooses the subnet of a new network, and counts whether the addresses of a network suffice."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from fleetctl.errors import ResourceExhausted
+from fleetctl.spec.model import AddressRange, Fleet, Network, Subnet
+from fleetctl.state.observed import Observed
+
+MOST_BRIDGE_PORTS = 1000
+"""The kernel allows 1,023 ports a bridge (BR_MAX_PORTS, net/bridge/br_private.h); broadcasts drop before that."""
+
+AnyNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def taken_subnets(observed: Observed) -> list[AnyNetwork]:
+    """All blocks that a new network must not overlap: those of other networks and the host's routes."""
+    cidrs = {cidr for network in observed.networks for cidr, _ in network.subnets} | {*observed.routes}
+    return [ipaddress.ip_network(cidr) for cidr in sorted(cidrs)]
+
+
+def choose_subnet(addresses: AddressRange, taken: Iterable[AnyNetwork]) -> Subnet:
+    """The first free subnet of the fleet's range; its gateway is its first address."""
+    used = list(taken)
+    for candidate in ipaddress.ip_network(addresses.block).subnets(new_prefix=addresses.prefix):
+        if not any(candidate.version == other.version and candidate.overlaps(other) for other in used):
+            return Subnet(str(candidate), gateway=str(candidate[1]))
+    raise ResourceExhausted(
+        f"no free /{addresses.prefix} subnet is left in {addresses.block}",
+        hint="remove networks you no longer need (docker network ls), or set x-fleet.addresses.block",
+    )
+
+
+def check_capacity(fleet: Fleet, network: Network) -> None:
+    """Refuse, before anything is made, a network that cannot hold its replicas."""
+    replicas = wanted_replicas(fleet, network)
+    if network.driver == "bridge" and replicas > MOST_BRIDGE_PORTS:
+        raise ResourceExhausted(
+            f"network {network.key} would get {replicas} replicas; a bridge holds at most {MOST_BRIDGE_PORTS} "
+            "(the kernel allows 1,023 ports)",
+            hint="spread the services over several networks",
+        )
+    spare = spare_addresses(fleet, network)
+    if spare < 0:
+        blocks = ", ".join(entry.ip_range or entry.subnet for entry in network.subnets)
+        raise ResourceExhausted(
+            f"network {network.key} ({blocks or f'a /{fleet.addresses.prefix}'}) has {max(0, spare + replicas)} "
+            f"addresses for {replicas} replicas",
+            hint=f"give networks.{network.key}.ipam a larger subnet, or ask for fewer replicas",
+        )
+
+
+def wanted_replicas(fleet: Fleet, network: Network) -> int:
+    return sum(service.replicas for service in fleet.services.values() if network.key in service.networks)
+
+
+def spare_addresses(fleet: Fleet, network: Network) -> int:
+    """How many IPv4 addresses are left once every wanted replica has one; negative when they do not suffice. The
+    network's own and broadcast address, the gateway and the auxiliary addresses are not available. Of an external
+    network nothing is known: it is taken to have room."""
+    if network.external:
+        return MOST_BRIDGE_PORTS
+    entries = [entry for entry in network.subnets if ":" not in entry.subnet]
+    size = sum(usable_addresses(entry) for entry in entries) if entries else 2 ** (32 - fleet.addresses.prefix) - 3
+    return size - wanted_replicas(fleet, network)
+
+
+def usable_addresses(entry: Subnet) -> int:
+    """How many addresses the engine gives to containers from an IPv4 entry. It takes them from `ip_range` where there
+    is one; a gateway that is not named takes one of them, too (libnetwork, seen on Engine 20.10)."""
+    subnet = ipaddress.ip_network(entry.subnet, strict=False)
+    pool = ipaddress.ip_network(entry.ip_range or entry.subnet, strict=False)
+    reserved = {subnet.network_address, subnet.broadcast_address}
+    reserved |= {ipaddress.ip_address(address) for address in entry.aux_addresses.values()}
+    reserved |= {ipaddress.ip_address(entry.gateway)} if entry.gateway else set()
+    return pool.num_addresses - sum(address in pool for address in reserved) - (not entry.gateway)
