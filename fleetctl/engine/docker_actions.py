@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GONE_WITHIN = 30.0
 """Seconds to wait for a removal that somebody else has begun."""
+RELEASED_WITHIN = 3.0
+"""Seconds to wait for the engine to let go of an endpoint whose container is gone."""
 DEFAULT_GRACE = 10
 """The engine's own stop timeout in seconds, for a container that sets none (Docker Engine API, ContainerStop)."""
 
@@ -44,26 +46,41 @@ def create_network(host: Hands, action: actions.CreateNetwork) -> str:
 
 
 def remove_network(host: Hands, action: actions.RemoveNetwork) -> None:
+    """An endpoint whose container is gone is waited for a moment: the engine lets it go soon after."""
     from docker.errors import APIError, NotFound
 
-    try:
-        host.client.remove_network(identify(action.network))
-    except NotFound:
-        return
-    except APIError as error:
-        if "active endpoints" in explanation(error):
-            raise busy_network(host, action.network) from error
-        raise
+    deadline = time.monotonic() + RELEASED_WITHIN
+    while True:
+        try:
+            host.client.remove_network(identify(action.network))
+        except NotFound:
+            return
+        except APIError as error:
+            if "active endpoints" not in explanation(error):
+                raise
+            names = attached_names(host, action.network)
+            if names or time.monotonic() > deadline:
+                raise busy_network(action.network, names) from error
+            time.sleep(0.1)
+        else:
+            return
 
 
-def busy_network(host: Hands, network: Ref) -> FleetError:
-    """Names the containers that keep a network from being removed."""
+def attached_names(host: Hands, network: Ref) -> list[str]:
     entry = host.client.inspect_network(identify(network))
-    names = sorted(str(item.get("Name")) for item in (entry.get("Containers") or {}).values())
-    shown = ", ".join(names) or "a container the engine does not name"
+    return sorted(str(item.get("Name")) for item in (entry.get("Containers") or {}).values())
+
+
+def busy_network(network: Ref, names: list[str]) -> FleetError:
+    """Names the containers that keep a network from being removed."""
+    if names:
+        return FleetError(
+            f"could not remove network {network.name}: still attached: {', '.join(names)}",
+            hint=f"docker network disconnect {network.name} {names[0]}, then run again",
+        )
     return FleetError(
-        f"could not remove network {network.name}: still attached: {shown}",
-        hint=f"docker network disconnect {network.name} {names[0] if names else 'CONTAINER'}, then run again",
+        f"could not remove network {network.name}: the engine counts an endpoint on it that does not exist",
+        hint="a fault of old engines that restarting them mends (systemctl restart docker); then run again",
     )
 
 
