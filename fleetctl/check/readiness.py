@@ -42,10 +42,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the engine showed at a time (monotonic seconds)."""
+    """What the engine showed at a time (monotonic seconds), or why it could not show anything."""
 
     at: float
-    replicas: tuple[Replica, ...]
+    replicas: tuple[Replica, ...] = ()
+    error: FleetError | None = None
 
     @property
     def age(self) -> float:
@@ -71,7 +72,7 @@ class Readiness:
         self.timeout = timeout
         self.stop = stop
         self._lock = threading.Lock()
-        self._latest = Look(float("-inf"), ())
+        self._latest = Look(float("-inf"))
 
     def wait(self, action: AwaitReplica, progress: Callable[[str], None]) -> None:
         """Return when the replica is ready, or has completed where that is asked for, and has stayed so for `monitor`
@@ -81,10 +82,11 @@ class Readiness:
         pause, ready_since = ASK_EVERY, None
         last = "it has not answered yet"
         life: Life | None = None
+        restarts: int | None = None
         look = self.look_at_one(action)
         while not self.stop.is_set():
             replica = find(action, look)
-            self.refuse_hopeless(action, replica)
+            restarts = self.refuse_hopeless(action, replica, restarts)
             if is_completed(replica):
                 return
             verdict = self.judge(action, replica)
@@ -115,12 +117,22 @@ class Readiness:
         return Look(at, self.source.observe_replicas(self.fleet_name, action.replica.id))
 
     def look_at_all(self) -> Look:
-        """The latest look at the whole fleet; a new one when that is LOOK_EVERY old."""
+        """The latest look at the whole fleet; a new one when that is LOOK_EVERY old. One that fails, fails for all who
+        wait for it: a hung engine costs the patience of one, not of each after the other."""
         with self._lock:
             if self._latest.age > LOOK_EVERY:
-                at = time.monotonic()
-                self._latest = Look(at, self.source.observe_replicas(self.fleet_name))
+                self._latest = self.look_anew()
+            if self._latest.error is not None:
+                raise self._latest.error
             return self._latest
+
+    def look_anew(self) -> Look:
+        """A failure is as old as its end, so that it is news to those who waited meanwhile."""
+        at = time.monotonic()
+        try:
+            return Look(at, self.source.observe_replicas(self.fleet_name))
+        except FleetError as error:
+            return Look(time.monotonic(), error=error)
 
     def judge(self, action: AwaitReplica, replica: Replica) -> str | None:
         """None when the replica is ready, else what it still lacks."""
@@ -156,16 +168,20 @@ class Readiness:
             return life, None
         return Life(found.restarts, found.started, now), "it has only just started" if life is None else "it restarted"
 
-    def refuse_hopeless(self, action: AwaitReplica, replica: Replica) -> None:
-        """Raise FleetError for a replica that has ended, or that the engine restarts again and again."""
+    def refuse_hopeless(self, action: AwaitReplica, replica: Replica, restarts: int | None) -> int | None:
+        """Raise FleetError for a replica that has ended, or that the engine restarts again and again. `restarts` is how
+        many there were when it was first seen restarting, None before that; returns the same for the next look."""
         if replica.state in ("exited", "dead") and not is_completed(replica):
             raise self.failed(action, f"exited with code {replica.exit_code}")
         if is_completed(replica) and not may_complete(action):
             raise self.failed(action, "exited with code 0 and is not meant to end")
         if replica.state == "restarting":
             inspected = self.source.inspect_replica(replica)
-            if inspected is not None and (inspected.restarts or 0) >= MOST_RESTARTS:
+            now = (inspected.restarts if inspected is not None else None) or 0
+            restarts = now if restarts is None else restarts
+            if now - restarts >= MOST_RESTARTS:
                 raise self.failed(action, f"exits again and again (code {replica.exit_code})")
+        return restarts
 
     def failed(self, action: AwaitReplica, what: str) -> FleetError:
         """The error for a replica that did not become ready, with its last log lines."""

@@ -1,0 +1,87 @@
+"""Waiting for replicas: what one failed look, and what old restarts, mean for those who wait."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from fleetctl.check.readiness import LOOK_EVERY, Readiness
+from fleetctl.errors import EngineUnreachable, FleetError
+from fleetctl.plan.actions import AwaitReplica, Ref
+from fleetctl.spec.model import Service
+from fleetctl.state.observed import Replica, ReplicaState
+
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+SERVICE = Service("web", "image")
+
+
+def replica_in(state: ReplicaState, number: int = 1, restarts: int | None = None) -> Replica:
+    name = f"f-web-{number}"
+    return Replica(name, name, "web", number, "image", "id", state, "none", "", CREATED, restarts=restarts, exit_code=1)
+
+
+def awaited(number: int = 1, service: Service = SERVICE) -> AwaitReplica:
+    return AwaitReplica(Ref(f"f-web-{number}", id=f"f-web-{number}"), service)
+
+
+class Shown:
+    """An engine that shows one replica's states one after the other, the last of them for ever."""
+
+    local = True
+
+    def __init__(self, *states: Replica) -> None:
+        self.states = list(states)
+
+    def observe_replicas(self, fleet_name: str, container_id: str | None = None) -> tuple[Replica, ...]:
+        self.now = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return (replace(self.now, restarts=None),)
+
+    def inspect_replica(self, replica: Replica) -> Replica | None:
+        return self.now
+
+    def last_lines(self, container_id: str, count: int) -> tuple[str, ...]:
+        return ()
+
+
+class Hung(Shown):
+    """An engine that shows every replica once and then lets whoever looks wait in vain for `patience` seconds."""
+
+    patience = 3 * LOOK_EVERY
+    looks = 0
+
+    def observe_replicas(self, fleet_name: str, container_id: str | None = None) -> tuple[Replica, ...]:
+        if container_id is not None:
+            return tuple(replica for replica in self.states if replica.id == container_id)
+        self.looks += 1
+        time.sleep(self.patience)
+        raise EngineUnreachable("no answer in time")
+
+
+def test_whoever_waits_for_a_look_that_fails_fails_with_it() -> None:
+    """Or every replica would cost the engine's timeout once more."""
+    numbers = range(1, 9)
+    engine = Hung(*(replica_in("created", number) for number in numbers))
+    gate = Readiness(engine, "f", timeout=60, stop=threading.Event())
+    with ThreadPoolExecutor(len(numbers)) as pool:
+        waits = [pool.submit(gate.wait, awaited(number), lambda detail: None) for number in numbers]
+    assert {type(wait.exception()) for wait in waits} == {EngineUnreachable}
+    assert engine.looks == 1
+
+
+def test_restarts_of_long_ago_are_not_held_against_a_replica() -> None:
+    """One that has been restarted three times in its life and is restarting now may still come up."""
+    engine = Shown(replica_in("restarting", restarts=7), replica_in("running", restarts=8))
+    Readiness(engine, "f", timeout=30, stop=threading.Event()).wait(awaited(), lambda detail: None)
+
+
+def test_a_replica_that_is_restarted_again_and_again_while_it_is_waited_for_is_given_up() -> None:
+    """After a few restarts, long before the time is up."""
+    engine = Shown(*(replica_in("restarting", restarts=count) for count in range(7, 99)))
+    with pytest.raises(FleetError, match=r"exits again and again \(code 1\)"):
+        Readiness(engine, "f", timeout=60, stop=threading.Event()).wait(awaited(), lambda detail: None)
+    assert engine.now.restarts == 10
