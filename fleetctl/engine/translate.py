@@ -167,5 +167,4 @@ def image_from_json(reference: str, entry: Json) -> ObservedImage:
         context=(config.get("Labels") or {}).get(labels.CONTEXT),
         user=config.get("User") or "",
         size=entry.get("Size") or 0,
-        has_healthcheck=bool((config.get("Healthcheck") or {}).get("Test")),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fleetctl.errors import FleetError
-from fleetctl.plan.steps import Plan, Step
+from fleetctl.plan.steps import Step
 
 Status = Literal["done", "failed", "skipped", "not needed"]
 
@@ -19,7 +19,6 @@ class Event:
     step: Step
     kind: Literal["started", "progress", "done", "failed", "skipped"]
     detail: str = ""
-    plan: Plan | None = None
 
 
 Listener = Callable[[Event], None]

@@ -7,26 +7,22 @@ from collections.abc import Iterable, Sequence
 from fleetctl.plan.actions import AwaitReplica, Ref, RestartReplica, StartReplica, StopReplica, UnpauseReplica
 from fleetctl.plan.order import is_one_shot
 from fleetctl.plan.steps import Draft, Plan
-from fleetctl.plan.teardown import AT_REST
+from fleetctl.plan.teardown import steps_of_dependents
 from fleetctl.spec.model import Fleet, Service
-from fleetctl.state.observed import Observed, Replica
+from fleetctl.state.observed import AT_REST, Observed, Replica
 
 
 def plan_stop(observed: Observed, services: Sequence[Service], *, grace: float | None = None) -> Plan:
     """Stop the running replicas; a service stops before those it depends on."""
     draft = Draft()
-    before: tuple[str, ...] = ()
+    stopped: dict[str, tuple[str, ...]] = {}
     for service in reversed(services):
-        steps = tuple(
-            draft.add(
-                StopReplica(Ref(replica.name, id=replica.id), grace=grace),
-                "stop was asked for",
-                behind=before,
-            )
+        behind = steps_of_dependents(service, services, stopped)
+        stopped[service.name] = tuple(
+            draft.add(StopReplica(Ref(replica.name, id=replica.id), grace=grace), "stop was asked for", behind=behind)
             for replica in observed.of_service(service.name)
             if replica.state not in AT_REST
         )
-        before = steps or before
     return draft.plan()
 
 

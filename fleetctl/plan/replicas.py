@@ -28,11 +28,11 @@ from fleetctl.plan.order import is_one_shot, select_services
 from fleetctl.plan.reasons import changed_keys, describe_changes
 from fleetctl.plan.rollout import plan_replacements
 from fleetctl.plan.steps import Draft, Plan, Step
-from fleetctl.plan.teardown import AT_REST, plan_removal
+from fleetctl.plan.teardown import plan_removal
 from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.digest import replica_digests
 from fleetctl.spec.model import Fleet, Service
-from fleetctl.state.observed import Observed, ObservedImage, Replica
+from fleetctl.state.observed import AT_REST, Observed, ObservedImage, Replica
 
 
 def plan_replicas(fleet: Fleet, observed: Observed, wishes: Wishes | None = None) -> Plan:

@@ -6,8 +6,9 @@ from fleetctl.plan.actions import Delay, RemoveReplica, RenameReplica
 from fleetctl.plan.launch import Outdated, Reached, ServiceWork, plan_launch
 from fleetctl.plan.steps import Draft
 from fleetctl.plan.subnets import spare_addresses
-from fleetctl.plan.teardown import AT_REST, plan_removal
+from fleetctl.plan.teardown import plan_removal
 from fleetctl.spec.model import Service
+from fleetctl.state.observed import AT_REST
 
 NEXT = ".next"
 """Ending of a container's name while it waits to take over from the old one of the same number."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from fleetctl.plan.actions import (
     Ref,
@@ -13,47 +13,53 @@ from fleetctl.plan.actions import (
     StopReplica,
 )
 from fleetctl.plan.steps import Draft, Plan
-from fleetctl.state.observed import Observed, Replica
-
-AT_REST = ("created", "exited", "dead", "removing")
+from fleetctl.spec.model import Service
+from fleetctl.state.observed import AT_REST, Observed, Replica
 
 
 def plan_teardown(
     observed: Observed,
+    services: Sequence[Service] = (),
     *,
     volumes: bool = False,
     images: Iterable[str] = (),
-    keep: Iterable[str] = (),
     grace: float | None = None,
-    because: str = "down was asked for",
 ) -> Plan:
-    """Stop and remove every replica but those of the services in `keep`, then the fleet's networks, on request its
-    volumes and the given images. Idempotent: what is gone already is not named."""
+    """Stop and remove every replica, then the fleet's networks, on request its volumes and the given images. A service
+    of `services` (dependencies first) goes before those it depends on. Idempotent: what is gone is not named."""
     draft = Draft()
-    kept = set(keep)
-    removed = [
+    because = "down was asked for"
+    removed: dict[str, tuple[str, ...]] = {}
+    known = {service.name for service in services}
+    after = [
         plan_removal(draft, replica, because, grace=grace)
         for replica in observed.replicas
-        if replica.service not in kept
+        if replica.service not in known
     ]
-    after = tuple(removed)
-    in_use = {
-        endpoint.network_id
-        for replica in observed.replicas
-        if replica.service in kept
-        for endpoint in replica.endpoints.values()
-    }
+    for service in reversed(services):
+        behind = steps_of_dependents(service, services, removed)
+        removed[service.name] = tuple(
+            plan_removal(draft, replica, because, grace=grace, behind=behind)
+            for replica in observed.of_service(service.name)
+        )
+        after += removed[service.name]
     for network in observed.own_networks():
-        if network.id not in in_use:
-            # After all removals, whether they worked or not: a network that is still used refuses by itself.
-            draft.add(RemoveNetwork(Ref(network.name, id=network.id)), because, behind=after)
+        # After all removals, whether they worked or not: a network that is still used refuses by itself.
+        draft.add(RemoveNetwork(Ref(network.name, id=network.id)), because, behind=tuple(after))
     if volumes:
         for volume in observed.volumes:
             if volume.fleet == observed.fleet:
-                draft.add(RemoveVolume(volume.name), "--volumes was asked for", behind=after)
+                draft.add(RemoveVolume(volume.name), "--volumes was asked for", behind=tuple(after))
     for reference in images:
-        draft.add(RemoveImage(reference), "--rmi was asked for", behind=after)
+        draft.add(RemoveImage(reference), "--rmi was asked for", behind=tuple(after))
     return draft.plan()
+
+
+def steps_of_dependents(
+    service: Service, services: Iterable[Service], steps: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    """The steps noted for the services that depend on this one."""
+    return tuple(step for other in services if service.name in other.depends_on for step in steps.get(other.name, ()))
 
 
 def plan_removal(

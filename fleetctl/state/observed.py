@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Literal
 
 ReplicaState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
+AT_REST: tuple[ReplicaState, ...] = ("created", "exited", "dead", "removing")
+"""The states in which nothing of a container runs."""
 Health = Literal["none", "starting", "healthy", "unhealthy"]
 
 
@@ -107,7 +109,6 @@ class ObservedImage:
     context: str | None = None
     user: str = ""
     size: int = 0
-    has_healthcheck: bool = False
 
 
 @dataclass(frozen=True, slots=True)
