@@ -226,23 +226,25 @@ class Project:
             if process.poll() is None:
                 process.kill()
             process.communicate()
-        for label in (self.own_label, f"{TEST_LABEL}={self.name}", f"{labels.BUILT_FOR}={self.name}"):
-            chosen = {"label": label}
-            for container in self.client.api.containers(all=True, filters=chosen):
-                gone(lambda: self.client.api.remove_container(container["Id"], v=True, force=True))  # noqa: B023
-            for network in self.client.api.networks(filters=chosen):
-                gone(lambda: self.client.api.remove_network(network["Id"]))  # noqa: B023
-            for volume in self.client.api.volumes(filters=chosen)["Volumes"] or []:
-                gone(lambda: self.client.api.remove_volume(volume["Name"]))  # noqa: B023
+        api = self.client.api
+        marks = [self.own_label, f"{TEST_LABEL}={self.name}", f"{labels.BUILT_FOR}={self.name}"]
+        for mark in marks:
+            for entry in api.containers(all=True, filters={"label": mark}):
+                gone(api.remove_container, entry["Id"], v=True, force=True)
+        for mark in marks:
+            for entry in api.networks(filters={"label": mark}):
+                gone(api.remove_network, entry["Id"])
+            for entry in api.volumes(filters={"label": mark})["Volumes"] or []:
+                gone(api.remove_volume, entry["Name"])
             # The layers between go with the image that was tagged.
-            for image in self.client.api.images(filters=chosen):
-                gone(lambda: self.client.api.remove_image(image["Id"], force=True))  # noqa: B023
+            for entry in api.images(filters={"label": mark}):
+                gone(api.remove_image, entry["Id"], force=True)
 
 
-def gone(remove: Callable[[], Any]) -> None:
+def gone(remove: Callable[..., Any], name: str, **options: Any) -> None:
     """Remove, and be content where somebody else does."""
     try:
-        remove()
+        remove(name, **options)
     except docker.errors.NotFound:
         pass
     except docker.errors.APIError as error:

@@ -60,6 +60,21 @@ def test_ps_shows_what_does_not_run_with_a_only(fleet: Project) -> None:
     assert fleet.run("ps", "-q", "--filter", "status=exited").stdout.split() == [fleet.ids()["web-2"][:12]]
 
 
+def test_ps_says_where_what_runs_is_not_what_the_file_asks_for(fleet: Project) -> None:
+    """Case 38."""
+    fleet.write({"web": idle(2), "db": idle()})
+    fleet.up()
+    fleet.container("web-2").remove(force=True)
+    done = fleet.run("ps")
+    assert done.code == 0
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == 1, done
+    assert "web" in warnings[0]
+    assert "'fleetctl up'" in warnings[0]
+    fleet.up()
+    assert "warning" not in fleet.run("ps").stderr
+
+
 def test_ps_json_is_of_the_documented_shape(standing: Project) -> None:
     document = standing.run("ps", "--format", "json").json()
     assert (document["schema"], document["fleet"]) == (1, standing.name)
