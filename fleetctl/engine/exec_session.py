@@ -6,23 +6,20 @@ import os
 import select
 import shutil
 import signal
-import socket
-import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fleetctl.engine.faults import translated
+from fleetctl.engine.wire import CHUNK, Frames, Wire
 from fleetctl.errors import FleetError
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-CHUNK = 64 * 1024
-HEADER = struct.Struct(">BxxxL")
-"""Stream number (1 stdout, 2 stderr), three zero bytes, length of the payload."""
+STDIN, STDOUT = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,8 @@ class ExecRequest:
 
 
 def run_exec(client: APIClient, endpoint: str, request: ExecRequest) -> int:
-    """Run to the end; returns the command's exit code. Raises FleetError when the engine refuses."""
+    """Run to the end; returns the command's exit code. Raises FleetError when the engine refuses or breaks off, and
+    OSError when our own output cannot be written."""
     with translated("run the command", endpoint):
         made = client.exec_create(
             request.container_id,
@@ -47,53 +45,40 @@ def run_exec(client: APIClient, endpoint: str, request: ExecRequest) -> int:
             workdir=request.workdir,
             environment=list(request.environment),
         )
-        stream = client.exec_start(made["Id"], tty=request.tty, socket=True)
-        # docker-py wraps the socket of a Unix endpoint; ours is written to as well as read.
-        connection: Any = getattr(stream, "_sock", stream)
-        with sized(client, made["Id"], request.tty), raw_terminal(request.tty):
-            pump(connection, tty=request.tty)
+        wire = Wire(client.exec_start(made["Id"], tty=request.tty, socket=True), endpoint)
+    with sized(client, made["Id"], request.tty), raw_terminal(request.tty):
+        pump(wire, tty=request.tty)
+    with translated("learn how the command ended", endpoint):
         code = client.exec_inspect(made["Id"])["ExitCode"]
     if code is None:
         raise FleetError("the command's exit code is not known: the connection broke before it ended")
     return int(code)
 
 
-def pump(connection: Any, *, tty: bool) -> None:
-    """Copy stdin to the container and its output to ours until the container closes."""
-    connection.setblocking(True)
-    pending = b""
-    sources: list[Any] = [connection, sys.stdin.fileno()]
-    while True:
-        readable, _, _ = select.select(sources, [], [])
-        if connection in readable:
-            chunk = connection.recv(CHUNK)
-            if not chunk:
-                return
-            pending = show(chunk) if tty else demultiplex(pending + chunk)
-        if sys.stdin.fileno() in readable:
-            typed = os.read(sys.stdin.fileno(), CHUNK)
-            if typed:
-                connection.sendall(typed)
-            else:
-                sources.remove(sys.stdin.fileno())
-                connection.shutdown(socket.SHUT_WR)
+def pump(wire: Wire, *, tty: bool) -> None:
+    """Copy stdin to the container and its output to ours until the container closes. Neither direction waits for the
+    other: stdin is read only when what was read before is sent."""
+    frames = Frames()
+    typed = b""
+    while (received := wire.receive()) != b"":
+        if received is not None:
+            for descriptor, content in [(STDOUT, received)] if tty else frames.take(received):
+                write_all(descriptor, content)
+        reading: list[Wire | int] = [wire] if typed or wire.deaf else [wire, STDIN]
+        readable, writable, _ = select.select(reading, [wire] if typed else [], [])
+        if STDIN in readable:
+            typed = read_stdin()
+            if not typed:
+                wire.end()
+        elif writable:
+            typed = typed[wire.send(typed) :]
 
 
-def show(chunk: bytes) -> bytes:
-    write_all(1, chunk)
-    return b""
-
-
-def demultiplex(data: bytes) -> bytes:
-    """Write whole frames to stdout or stderr; returns what is left of the last one."""
-    while len(data) >= HEADER.size:
-        number, length = HEADER.unpack_from(data)
-        end = HEADER.size + length
-        if len(data) < end:
-            break
-        write_all(2 if number == 2 else 1, data[HEADER.size : end])
-        data = data[end:]
-    return data
+def read_stdin() -> bytes:
+    try:
+        return os.read(STDIN, CHUNK)
+    except OSError as error:
+        raise FleetError(f"stdin cannot be read: {error.strerror}") from error
 
 
 def write_all(descriptor: int, data: bytes) -> None:
