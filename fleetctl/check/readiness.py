@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fleetctl.check.http import fetch
-from fleetctl.check.replicas import address_of
+from fleetctl.check.replicas import address_of, why_unreachable
 from fleetctl.errors import FleetError
 from fleetctl.plan.actions import AwaitReplica
 from fleetctl.plan.launch import awaits_health
@@ -33,7 +33,8 @@ LOG_LINES = 10
 class Source(Protocol):
     """What readiness needs of an engine."""
 
-    local: bool
+    host: str | None
+    """The engine's host, None for this one."""
 
     def observe_replicas(self, fleet_name: str, container_id: str | None = None) -> tuple[Replica, ...]: ...
     def inspect_replica(self, replica: Replica) -> Replica | None: ...
@@ -149,9 +150,18 @@ class Readiness:
         """None when the health path answers with success, or when the service does not speak HTTP."""
         if service.http is None:
             return None
-        address = address_of(replica, service.http, local=self.source.local)
+        host = self.source.host
+        address = address_of(replica, service.http, host)
         if address is None:
-            return "it has no address that can be reached from here"
+            why = why_unreachable(replica, service.http, host)
+            if host is None:
+                return why
+            # The ports of a replica that runs are all there are: no use in waiting.
+            raise FleetError(
+                f"{replica.name}: {why}",
+                hint=f"publish it in services.{service.name}.ports on an address that can be reached, for example "
+                f'"0.0.0.0:8081-8090:{service.http.port}", or run fleetctl on the engine\'s host',
+            )
         reply = fetch(*address, service.http.health_path, timeout=min(ASK_TIMEOUT, self.timeout))
         if reply.refused:
             return f"nothing listens on {address[0]}:{address[1]} yet"

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from ipaddress import ip_address
 
 from fleetctl.check.http import fetch
 from fleetctl.check.identity import read_identity
@@ -14,41 +15,60 @@ from fleetctl.state.observed import Replica
 from fleetctl.state.probes import ReplicaReply, Reply
 
 AT_ONCE = 16
-LOOPBACK_OF_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where to ask what is published everywhere
+EVERYWHERE = (None, "", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
 
 
-def address_of(replica: Replica, http: HttpSettings, *, local: bool) -> tuple[str, int] | None:
-    """Where a replica can be asked from here: on the engine's own host at its own address, from elsewhere at a
-    published port; None when there is neither."""
-    if local:
-        for endpoint in replica.endpoints.values():
-            if endpoint.ipv4 or endpoint.ipv6:
-                return endpoint.ipv4 or endpoint.ipv6 or "", http.port
-        return None
+def address_of(replica: Replica, http: HttpSettings, host: str | None) -> tuple[str, int] | None:
+    """Where a replica can be asked from here, None when nowhere. `host` is the engine's: on this host (None) its own
+    address is asked, else a port published there. What is published on that host's loopback is within reach only where
+    the engine itself was reached over loopback: anywhere else a stranger of this host would answer."""
+    if host is None:
+        addresses = (endpoint.ipv4 or endpoint.ipv6 for endpoint in replica.endpoints.values())
+        return next(((address, http.port) for address in addresses if address), None)
     for port in replica.ports:
-        if port.container_port == http.port and port.host_port is not None:
-            host = port.host_ip or "127.0.0.1"
-            return LOOPBACK_OF_ANY.get(host, host), port.host_port
+        if port.container_port != http.port or port.protocol != "tcp" or port.host_port is None:
+            continue
+        if port.host_ip in EVERYWHERE:
+            return host, port.host_port
+        if port.host_ip and (is_loopback(host) or not is_loopback(port.host_ip)):
+            return port.host_ip, port.host_port
     return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address means the host that uses it."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def why_unreachable(replica: Replica, http: HttpSettings, host: str | None) -> str:
+    """Why `address_of` finds nothing."""
+    if host is None:
+        return "it has no address in any network"
+    published = {port.host_ip for port in replica.ports if port.container_port == http.port and port.host_port}
+    how = f"is published only on {', '.join(sorted(map(str, published)))} there" if published else "is not published"
+    return f"it cannot be asked from here: the engine is at {host}, and container port {http.port} {how}"
 
 
 def check_replicas(
     pairs: Iterable[tuple[Replica, Service]],
     *,
-    local: bool = True,
+    host: str | None = None,
     path: str | None = None,
     timeout: float = 5.0,
 ) -> tuple[ReplicaReply, ...]:
-    """One reply per replica of a service that speaks HTTP, in the order given. Two replicas that give the same
-    identity are both in error."""
+    """One reply per replica of a service that speaks HTTP, in the order given. `host` is the engine's, None for this
+    one. Two replicas that give the same identity are both in error."""
     asked = [(replica, service.http) for replica, service in pairs if service.http is not None]
 
     def ask(pair: tuple[Replica, HttpSettings]) -> ReplicaReply:
         replica, http = pair
         wanted = path if path is not None else http.path
-        address = address_of(replica, http, local=local)
+        address = address_of(replica, http, host)
         if replica.state != "running" or address is None:
-            why = f"it is {replica.state}" if replica.state != "running" else no_address(local, http)
+            why = f"it is {replica.state}" if replica.state != "running" else why_unreachable(replica, http, host)
             reply = Reply(f"http://-:{http.port}{wanted}", error=why)
         else:
             reply = fetch(*address, wanted, timeout=timeout)
@@ -60,12 +80,6 @@ def check_replicas(
         return ()
     with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(asked))) as pool:
         return mark_duplicates(list(pool.map(ask, asked)))
-
-
-def no_address(local: bool, http: HttpSettings) -> str:
-    if local:
-        return "it has no address in any network"
-    return f"the engine is on another host and container port {http.port} is not published"
 
 
 def mark_duplicates(replies: Sequence[ReplicaReply]) -> tuple[ReplicaReply, ...]:

@@ -44,7 +44,7 @@ def command(source: FleetSource, names: tuple[str, ...], path: str | None, timeo
         pairs = [
             (replica, fleet.services[replica.service]) for replica in replicas if replica.service in fleet.services
         ]
-        replies = check_replicas(pairs, local=engine.local, path=path, timeout=timeout)
+        replies = check_replicas(pairs, host=engine.host, path=path, timeout=timeout)
     if output == "json":
         show_document(replies_document(fleet.name, replies))
     elif replies:

@@ -61,7 +61,7 @@ def command(
             for replica in replicas:
                 write(replica.id if no_trunc else replica.id[:12])
             return
-        instances = identify(fleet, replicas, local=engine.local)
+        instances = identify(fleet, replicas, host=engine.host)
         if output == "json":
             document = replicas_document(fleet.name, engine.inspect(replicas), instances)
             show_document(document)
@@ -89,7 +89,7 @@ def fits(replica: Replica, filters: Iterable[tuple[str, str]]) -> bool:
     return all(values[key] in wanted for key, wanted in asked.items())
 
 
-def identify(fleet: Fleet, replicas: Sequence[Replica], *, local: bool) -> dict[str, str | None]:
+def identify(fleet: Fleet, replicas: Sequence[Replica], *, host: str | None) -> dict[str, str | None]:
     """The identity that each running replica of an HTTP service gives, asked now; short patience."""
     from fleetctl.check.replicas import check_replicas
 
@@ -98,7 +98,7 @@ def identify(fleet: Fleet, replicas: Sequence[Replica], *, local: bool) -> dict[
         for replica in replicas
         if replica.service in fleet.services and replica.state == "running"
     ]
-    return {reply.replica: reply.identity for reply in check_replicas(pairs, local=local, timeout=2.0)}
+    return {reply.replica: reply.identity for reply in check_replicas(pairs, host=host, timeout=2.0)}
 
 
 def tell_drift(fleet: Fleet, everything: Sequence[Replica], names: Sequence[str], *, shown: Sequence[Replica]) -> None:

@@ -109,7 +109,7 @@ def launch(fleet: Fleet, order: Order, *, output: str = "table", yes: bool = Fal
         from fleetctl.view.terminal import warn
 
         def prepare(plan: Plan) -> None:
-            ask(plan)
+            ask(plan, progress)
             progress.prepare(plan)
             for notice in plan.notices:
                 warn(notice)
@@ -177,7 +177,7 @@ def take_picture(fleet: Fleet, engine: DockerHost) -> Picture:
     observed = engine.observe(fleet.name)
     replicas = engine.inspect(observed.replicas)
     pairs = [(replica, fleet.services[replica.service]) for replica in replicas if replica.service in fleet.services]
-    replies = check_replicas(pairs, local=engine.local)
+    replies = check_replicas(pairs, host=engine.host)
     topology = observe_topology(fleet.name, observed.own_networks(), replicas, local=engine.local)
     veths = {
         attachment.replica: attachment.veth.name

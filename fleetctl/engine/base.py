@@ -16,8 +16,11 @@ class Engine(Protocol):
 
     endpoint: str
     """The address of the engine's API, as given by DOCKER_HOST, the Docker context or the default."""
+    host: str | None
+    """Where the ports that it publishes are reached; None where its containers live on this host, so that their own
+    addresses can be asked."""
     local: bool
-    """Whether the engine's containers live on this host, so that their addresses can be asked directly."""
+    """Whether its containers live on this host: `host` is None."""
 
     def observe(self, fleet_name: str, images: Collection[str] = ()) -> Observed:
         """Look at everything of one fleet and at the given image references, with a constant number of calls (and one

@@ -36,6 +36,7 @@ class DockerHost:
     ) -> None:
         self.client = client
         self.endpoint = endpoint.address
+        self.host = endpoint.host
         self.local = endpoint.local
         self.run = run
         self.progress = progress or (lambda reference, line: None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from fleetctl.engine.faults import translated
 from fleetctl.errors import ConfigError
@@ -12,6 +13,7 @@ from fleetctl.errors import ConfigError
 if TYPE_CHECKING:
     from docker import APIClient
 
+LOOPBACK = "127.0.0.1"
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 DEFAULT_TIMEOUT = 60
 """Seconds to wait for one answer of the engine; a start of many containers at once can take this long."""
@@ -29,9 +31,21 @@ class Endpoint:
     source: str
 
     @property
+    def host(self) -> str | None:
+        """The host at which ports published by this engine are reached; None where its containers live on this very
+        host, so that their own addresses are.
+
+        Docker Desktop and a rootless engine listen on a socket of this host, in ~/.docker or $XDG_RUNTIME_DIR
+        (https://docs.docker.com/engine/security/rootless), but their networks lie elsewhere."""
+        scheme, _, rest = self.address.rpartition("://")
+        if scheme == "unix":
+            return LOOPBACK if ".docker/" in rest or rest.startswith("/run/user/") else None
+        return urlsplit(f"//{rest}").hostname or LOOPBACK
+
+    @property
     def local(self) -> bool:
-        """A Unix socket that is not Docker Desktop's means that the containers live on this host."""
-        return self.address.startswith("unix://") and ".docker/" not in self.address
+        """Whether the containers live on this host."""
+        return self.host is None
 
 
 def find_endpoint(environment: Mapping[str, str]) -> Endpoint:

@@ -33,6 +33,7 @@ class MemoryEngine:
     running: list[int] = field(default_factory=list)
     """How many containers ran after each action."""
     endpoint: str = "memory"
+    host: str | None = None
     local: bool = True
     ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 

@@ -13,7 +13,7 @@ import pytest
 from fleetctl.check.readiness import LOOK_EVERY, Readiness
 from fleetctl.errors import EngineUnreachable, FleetError
 from fleetctl.plan.actions import AwaitReplica, Ref
-from fleetctl.spec.model import Service
+from fleetctl.spec.model import HttpSettings, Service
 from fleetctl.state.observed import Replica, ReplicaState
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,12 +32,14 @@ def awaited(number: int = 1, service: Service = SERVICE) -> AwaitReplica:
 class Shown:
     """An engine that shows one replica's states one after the other, the last of them for ever."""
 
-    local = True
+    host: str | None = None
 
     def __init__(self, *states: Replica) -> None:
         self.states = list(states)
+        self.asked: list[str | None] = []
 
     def observe_replicas(self, fleet_name: str, container_id: str | None = None) -> tuple[Replica, ...]:
+        self.asked.append(container_id)
         self.now = self.states.pop(0) if len(self.states) > 1 else self.states[0]
         return (replace(self.now, restarts=None),)
 
@@ -85,3 +87,16 @@ def test_a_replica_that_is_restarted_again_and_again_while_it_is_waited_for_is_g
     with pytest.raises(FleetError, match=r"exits again and again \(code 1\)"):
         Readiness(engine, "f", timeout=60, stop=threading.Event()).wait(awaited(), lambda detail: None)
     assert engine.now.restarts == 10
+
+
+def test_a_replica_out_of_reach_is_given_up_at_once() -> None:
+    """A port that is not published will not be while it is waited for; the error says what to do."""
+    engine = Shown(replica_in("running"))
+    engine.host = "192.0.2.7"
+    gate = Readiness(engine, "f", timeout=60, stop=threading.Event())
+    with pytest.raises(
+        FleetError, match=r"f-web-1: it cannot be asked from here.* port 8080 is not published"
+    ) as caught:
+        gate.wait(awaited(service=replace(SERVICE, http=HttpSettings(8080))), lambda detail: None)
+    assert "services.web.ports" in str(caught.value.hint)
+    assert len(engine.asked) == 1
