@@ -15,7 +15,7 @@ from fleetctl.errors import FleetError, Interrupted
 if TYPE_CHECKING:
     from fleetctl.engine.docker_host import DockerHost
     from fleetctl.plan.outcome import RunReport
-    from fleetctl.plan.steps import Plan
+    from fleetctl.plan.steps import Plan, Step
     from fleetctl.spec.model import Fleet
     from fleetctl.state.observed import Replica
     from fleetctl.view.progress import Progress
@@ -34,14 +34,16 @@ def opened(progress: Callable[[str, str], None] | None = None) -> Iterator[Docke
 
 
 class Stop:
-    """Set by the first SIGINT or SIGTERM; the second ends the process at once."""
+    """Set by the first SIGINT or SIGTERM; the second ends the process at once, with `last` written to the terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, last: bytes = b"") -> None:
         self.event = threading.Event()
         self.number = 0
+        self.last = last
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         if self.number:
+            os.write(2, self.last)
             os._exit(128 + number)
         self.number = number
         self.event.set()
@@ -51,7 +53,9 @@ class Stop:
 @contextmanager
 def stoppable() -> Iterator[Stop]:
     """Within the block a signal asks the run to stop instead of breaking it off."""
-    stop = Stop()
+    from fleetctl.view.terminal import SHOW_CURSOR, is_animated
+
+    stop = Stop(SHOW_CURSOR if is_animated() else b"")
     former = {number: signal.signal(number, stop.handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
@@ -77,11 +81,26 @@ def run_to_end(work: Work, *, command: str, quiet: bool = False) -> RunReport:
                     f"interrupted; run 'fleetctl {command}' again to go on", signal_number=stop.number
                 ) from None
             raise
-    if report.interrupted:
-        raise interrupted(report, stop.number, command)
-    if report.failures:
-        raise_failures(report)
+    conclude(report, stop.number, command)
     return report
+
+
+def conclude(report: RunReport, number: int, command: str) -> None:
+    """Show what failed, and raise what the run ends with, if anything: the interruption by signal `number`, or else
+    the gravest failure."""
+    from fleetctl.view.terminal import show_error
+
+    errors = [failure.error for failure in report.failures if failure.error is not None]
+    end: FleetError | None = max(errors, key=lambda error: error.exit_code, default=None)
+    if report.interrupted:
+        end = interrupted(report, number, command)
+    shown: set[str] = set()
+    for error in errors:
+        if error is not end and error.message not in shown:
+            shown.add(error.message)
+            show_error(error)
+    if end is not None:
+        raise end
 
 
 def interrupted(report: RunReport, number: int, command: str) -> Interrupted:
@@ -89,50 +108,61 @@ def interrupted(report: RunReport, number: int, command: str) -> Interrupted:
     from fleetctl.plan.actions import target, verb
 
     done = sum(result.status == "done" for result in report.results)
+    failed = f"{len(report.failures)} failed; " if report.failures else ""
     left = [result.step for result in report.results if result.status == "skipped"]
     shown = "; ".join(f"{verb(step.action)} {target(step.action)}" for step in left[:4])
     more = f"; and {len(left) - 4} more" if len(left) > 4 else ""
     return Interrupted(
-        f"interrupted after {done} steps; {len(left)} left{f': {shown}{more}' if left else ''}",
+        f"interrupted after {done} steps; {failed}{len(left)} left{f': {shown}{more}' if left else ''}",
         signal_number=number,
         hint=f"nothing is lost: run 'fleetctl {command}' again to go on, or 'fleetctl down' to take it down",
     )
 
 
-def raise_failures(report: RunReport) -> None:
-    """Show every failure but the gravest, and raise that one."""
-    from fleetctl.view.terminal import show_error
-
-    errors = [failure.error for failure in report.failures if failure.error is not None]
-    gravest = max(errors, key=lambda error: error.exit_code)
-    shown: set[str] = set()
-    for error in errors:
-        if error is not gravest and error.message not in shown:
-            shown.add(error.message)
-            show_error(error)
-    raise gravest
-
-
-def confirm_outage(yes: bool) -> Callable[[Plan], None]:
+def confirm_outage(yes: bool) -> Callable[[Plan, Progress], None]:
     """Asks before a network is made anew, because all its replicas are gone meanwhile; only on a terminal."""
 
-    def prepare(plan: Plan) -> None:
+    def prepare(plan: Plan, progress: Progress) -> None:
         import sys
 
-        import click
+        from fleetctl.view.terminal import ask, note
 
-        from fleetctl.plan.actions import RemoveNetwork, RemoveReplica
-
-        outage = [step for step in plan.steps if isinstance(step.action, RemoveNetwork)]
-        gone = [step for step in plan.steps if isinstance(step.action, RemoveReplica)]
-        if yes or not outage or not gone or not sys.stdin.isatty() or not sys.stderr.isatty():
+        steps = outage(plan)
+        if yes or not steps or not sys.stdin.isatty() or not sys.stderr.isatty():
             return
-        for step in outage:
-            click.echo(str(step), err=True)
-        if not click.confirm("Until it is there again nothing answers. Go on?", err=True):
-            raise FleetError("nothing was changed", hint="-y answers the question beforehand")
+        with progress.paused(), breakable():
+            for step in steps:
+                note(str(step))
+            if not ask("Until it is there again nothing answers. Go on?"):
+                raise FleetError("the fleet was not changed", hint="-y answers the question beforehand")
 
     return prepare
+
+
+def outage(plan: Plan) -> list[Step]:
+    """The steps that remove a network which is then made anew, when replicas are removed meanwhile. What cleans up
+    after a failure does not count."""
+    from fleetctl.plan.actions import CreateNetwork, RemoveNetwork, RemoveReplica, target
+
+    steps = list(plan.shown())
+    anew = {target(step.action) for step in steps if isinstance(step.action, CreateNetwork)}
+    gone = any(isinstance(step.action, RemoveReplica) for step in steps)
+    return [step for step in steps if gone and isinstance(step.action, RemoveNetwork) and target(step.action) in anew]
+
+
+@contextmanager
+def breakable() -> Iterator[None]:
+    """Within the block, inside stoppable(), a signal breaks off what runs: a question is no work to be finished."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise Interrupted("interrupted; the fleet was not changed", signal_number=number)
+
+    former = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def select_replicas(fleet: Fleet, replicas: Sequence[Replica], names: Sequence[str]) -> list[Replica]:

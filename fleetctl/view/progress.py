@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -55,20 +57,36 @@ class Progress:
         self.live: Live | None = None
 
     def __enter__(self) -> Progress:
-        if self.animated:
-            from rich.live import Live
-
-            self.live = Live(get_renderable=self.picture, console=stderr(), refresh_per_second=8, transient=True)
-            self.live.start()
+        self.draw()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.erase()
+        if self.animated and self.done:
+            note(self.summary())
+
+    def draw(self) -> None:
+        """Begin to redraw in place, where that is wanted."""
+        if self.animated:
+            from rich.live import Live
+
+            self.live = Live(get_renderable=self.picture, console=stderr(), refresh_per_second=8, transient=True)
+            self.live.start()
+
+    def erase(self) -> None:
         if self.live is not None:
             self.live.stop()
-            if self.done:
-                note(self.summary())
+            self.live = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within the block the terminal is left alone, for somebody is asked there; an error that leaves it ends the
+        run, and then nothing is drawn any more."""
+        self.erase()
+        yield
+        self.draw()
 
     def prepare(self, plan: Plan) -> None:
         """Take note of how many steps are to come."""

@@ -15,6 +15,10 @@ UNLIMITED = 100_000
 """Columns when the output is no terminal: lines are never folded for a program that reads them."""
 
 
+SHOW_CURSOR = b"\x1b[?25h"
+"""For whoever leaves while progress is drawn, which hides it (xterm control sequences, DECTCEM)."""
+
+
 def stdout() -> Console:
     """A console for results."""
     return console(stderr=False)
@@ -63,6 +67,12 @@ def note(text: str) -> None:
     from fleetctl.view.text import safe
 
     print(safe(text, newlines=True), file=sys.stderr)  # noqa: T201  # the view is where printing happens
+
+
+def ask(question: str) -> bool:
+    """Put a question on stderr and read the answer from stdin; anything but yes is no, and so is the end of input."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def show_error(error: FleetError) -> None:
