@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from typing import TYPE_CHECKING
+
 import click
 
 from fleetctl.commands.options import FleetSource, fleet_options, grace_option
 from fleetctl.commands.session import run_to_end, say_if_idle
+
+if TYPE_CHECKING:
+    from fleetctl.engine.docker_host import DockerHost
+    from fleetctl.plan.outcome import RunReport
+    from fleetctl.plan.steps import Plan
+    from fleetctl.state.observed import Observed
+    from fleetctl.view.progress import Progress
 
 
 @click.command("down", short_help="Stop and remove the fleet.")
@@ -24,23 +34,18 @@ def command(source: FleetSource, volumes: bool, rmi: str | None, remove_orphans:
     from fleetctl.plan.teardown import plan_teardown
 
     fleet = source.load_name()
-    images = [
-        service.image
-        for service in fleet.services.values()
-        if rmi == "all" or (rmi == "local" and service.build is not None)
-    ]
+    wanted = [service for service in fleet.services.values() if rmi == "all" or service.build is not None]
 
-    def work(engine, progress, stop):  # type: ignore[no-untyped-def]  # a Work
-        return carry_out(
-            fleet,
-            engine,
-            progress,
-            lambda observed: plan_teardown(
-                observed, volumes=volumes, images=list(dict.fromkeys(images)), grace=timeout
-            ),
-            Order(doing="down"),
-            stop=stop,
-            prepare=progress.prepare,
-        )
+    def work(engine: DockerHost, progress: Progress, stop: threading.Event) -> RunReport:
+        def decide(observed: Observed) -> Plan:
+            images: list[str] = []
+            if rmi is not None:
+                found = engine.observe(fleet.name, images=[service.image for service in wanted]).images.values()
+                # Somebody else may have given his image the name of one of ours.
+                images = [image.reference for image in found if rmi == "all" or image.context is not None]
+            return plan_teardown(observed, volumes=volumes, images=images, grace=timeout)
+
+        order = Order(doing="down")
+        return carry_out(fleet, engine, progress, decide, order, stop=stop, prepare=progress.prepare)
 
     say_if_idle(run_to_end(work, command="down"))

@@ -32,3 +32,24 @@ def test_down_with_rmi_removes_the_image_that_was_built(fleet: Project) -> None:
     done = fleet.run("down", "--rmi", "local")
     assert done.code == 0, done
     assert fleet.left() == []
+
+
+def test_down_with_rmi_local_keeps_an_image_that_somebody_else_made(
+    fleet: Project, client: docker.DockerClient
+) -> None:
+    """Under the name of one of ours: only `all` takes it."""
+    (fleet.directory / "Dockerfile").write_text(f"FROM {TAG}\n")
+    reference = f"fleetctl-test/{fleet.name}:theirs"
+    fleet.write({"job": {"build": ".", "image": reference}})
+    assert client.api.tag(TAG, reference.removesuffix(":theirs"), "theirs")
+    try:
+        kept = fleet.run("down", "--rmi", "local")
+        assert kept.code == 0, kept
+        assert "nothing to do" in kept.stderr
+        assert client.images.list(name=reference)
+        removed = fleet.run("down", "--rmi", "all")
+        assert removed.code == 0, removed
+        assert not client.images.list(name=reference)
+    finally:
+        if client.images.list(name=reference):
+            client.images.remove(reference)
