@@ -8,6 +8,7 @@ import click
 
 from fleetctl.commands.options import FleetSource, ScaleType, fleet_options, format_option
 from fleetctl.commands.session import opened
+from fleetctl.errors import ConfigError, FleetError
 
 if TYPE_CHECKING:
     from fleetctl.controller import Order
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 @click.command("plan", short_help="Show what up would do, and why.")
 @click.argument("services", nargs=-1, metavar="[SERVICE]…")
 @fleet_options
-@click.option("--exit-code", is_flag=True, help="Exit 1 when there is something to do, 0 when there is nothing.")
+@click.option(
+    "--exit-code",
+    is_flag=True,
+    help="Exit 1 when there is something to do, 0 when there is nothing, 2 or more on errors.",
+)
 @click.option("--build", is_flag=True, help="As if up --build were asked for.")
 @click.option("--scale", type=ScaleType(), multiple=True, help="As if up --scale were asked for.")
 @click.option("--force-recreate", is_flag=True, help="As if up --force-recreate were asked for.")
@@ -49,7 +54,13 @@ def command(
         force_recreate=force_recreate,
         remove_orphans=remove_orphans,
     )
-    plan = show_preview(fleet, Order(wishes=wishes, build=build), output)
+    try:
+        plan = show_preview(fleet, Order(wishes=wishes, build=build), output)
+    except FleetError as error:
+        if exit_code and error.exit_code == FleetError.exit_code:
+            # 1 says that there is something to do.
+            error.exit_code = ConfigError.exit_code
+        raise
     if exit_code and plan:
         context.exit(1)
 
