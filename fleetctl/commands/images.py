@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import threading
+from typing import TYPE_CHECKING
+
 import click
 
 from fleetctl.commands.options import FleetSource, fleet_options
 from fleetctl.commands.session import run_to_end, say_if_idle
 
+if TYPE_CHECKING:
+    from fleetctl.controller import Order
+    from fleetctl.engine.docker_host import DockerHost
+    from fleetctl.plan.outcome import RunReport
+    from fleetctl.view.progress import Progress
 
-def make_images(source: FleetSource, order, *, pull_only: bool) -> None:  # type: ignore[no-untyped-def]  # an Order
+
+def make_images(source: FleetSource, order: Order, *, pull_only: bool) -> None:
     """Build or pull, with progress."""
     from fleetctl.controller import build_images
 
     fleet = source.load()
 
-    def work(engine, progress, stop):  # type: ignore[no-untyped-def]  # a Work
+    def work(engine: DockerHost, progress: Progress, stop: threading.Event) -> RunReport:
         return build_images(fleet, engine, progress, order, stop=stop, pull_only=pull_only)
 
     say_if_idle(run_to_end(work, command=order.doing))

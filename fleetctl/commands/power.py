@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,12 @@ from fleetctl.commands.options import FleetSource, fleet_options, grace_option, 
 from fleetctl.commands.session import run_to_end, say_if_idle
 
 if TYPE_CHECKING:
+    from fleetctl.engine.docker_host import DockerHost
+    from fleetctl.plan.outcome import RunReport
     from fleetctl.plan.steps import Plan
     from fleetctl.spec.model import Fleet, Service
     from fleetctl.state.observed import Observed
+    from fleetctl.view.progress import Progress
 
 
 def run_plan(
@@ -31,7 +35,7 @@ def run_plan(
     fleet = source.load()
     chosen = select_services(fleet, services, dependencies=False)
 
-    def work(engine, progress, stop):  # type: ignore[no-untyped-def]  # a Work
+    def work(engine: DockerHost, progress: Progress, stop: threading.Event) -> RunReport:
         return carry_out(
             fleet,
             engine,
