@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 def command(source: FleetSource, volumes: bool, rmi: str | None, remove_orphans: bool, timeout: float | None) -> None:
     """Stop and remove the fleet's replicas and networks. What does not carry the fleet's label is never touched."""
     from fleetctl.controller import Order, carry_out
+    from fleetctl.plan.order import select_services
     from fleetctl.plan.teardown import plan_teardown
 
     fleet = source.load_name()
@@ -43,7 +44,7 @@ def command(source: FleetSource, volumes: bool, rmi: str | None, remove_orphans:
                 found = engine.observe(fleet.name, images=[service.image for service in wanted]).images.values()
                 # Somebody else may have given his image the name of one of ours.
                 images = [image.reference for image in found if rmi == "all" or image.context is not None]
-            return plan_teardown(observed, volumes=volumes, images=images, grace=timeout)
+            return plan_teardown(observed, select_services(fleet), volumes=volumes, images=images, grace=timeout)
 
         order = Order(doing="down")
         return carry_out(fleet, engine, progress, decide, order, stop=stop, prepare=progress.prepare)

@@ -21,7 +21,7 @@ def replica_digests(
 ) -> dict[str, str]:
     """Key path -> first 8 hex digits of the SHA-256 of its value, for all that a container is made from.
 
-    `networks` maps the key of a network to its id, `volumes` the key of a volume to its name in the engine.
+    `networks` and `volumes` map their keys to their names in the engine.
     Replica count, dependencies, update policy, profiles, pull policy, build and x-fleet.http are not in it.
     """
     return {path: _digest(value) for path, value in _replica_values(service, image_id, networks, volumes or {})}
