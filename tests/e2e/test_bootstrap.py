@@ -198,6 +198,61 @@ def test_a_base_that_cannot_be_had_is_refused_and_env_stays(base_step: Path, tmp
     assert dotenv.read_text() == "FLEET_BASE=localhost:1/none:none\n"
 
 
+# Stands for mmdebstrap: an almost empty system, and a word on how it was called.
+SMALL_SYSTEM = """#!/bin/sh
+echo called >>"$CALLS"
+for word; do
+    case $word in */root.tar) tar -cf "$word" -C / --no-recursion tmp ;; esac
+done
+"""
+
+
+@pytest.fixture
+def base_repository() -> Iterator[str]:
+    """A name for bases that are not this machine's; their tags are gone afterwards."""
+    name = f"fleetctl-test/base-{uuid.uuid4().hex[:8]}"
+    yield name
+    for reference in tags_of(name):
+        docker.from_env().images.remove(reference)
+
+
+def tags_of(repository: str) -> list[str]:
+    return [tag for image in docker.from_env().images.list(name=repository) for tag in image.tags]
+
+
+def test_a_base_of_another_recipe_has_another_name_and_takes_the_place_of_the_former(
+    base_step: Path, base_repository: str, tmp_path: Path
+) -> None:
+    """Images are built anew when the name of their base changes, and only then."""
+    recipe = base_step.read_text().replace("repository=fleetctl/base\n", f"repository={base_repository}\n")
+    assert base_repository in recipe
+    base_step.write_text(recipe)
+    tools, calls, dotenv = Path(tmp_path, "bin"), Path(tmp_path, "calls"), Path(tmp_path, ".env")
+    tools.mkdir()
+    Path(tools, "mmdebstrap").write_text(SMALL_SYSTEM)
+    Path(tools, "mmdebstrap").chmod(0o755)
+    env = {"FLEET_BASE": None, "CALLS": str(calls), "PATH": f"{tools}:{os.environ['PATH']}"}
+    # As an earlier run has left it that found no registry.
+    dotenv.write_text(f"FLEET_BASE={base_repository}:trixie\n")
+
+    first = run(base_step, env=env)
+    again = run(base_step, env=env)
+
+    assert (first.returncode, again.returncode) == (0, 0), first.stdout + again.stdout
+    assert calls.read_text() == "called\n"
+    (made,) = tags_of(base_repository)
+    assert re.fullmatch(rf"{base_repository}:trixie-[0-9a-f]{{8}}", made)
+    assert dotenv.read_text() == f"FLEET_BASE={made}\n"
+
+    base_step.write_text(f"{recipe}# another recipe\n")
+    other = run(base_step, env=env)
+
+    assert other.returncode == 0, other.stdout
+    (remade,) = tags_of(base_repository)
+    assert remade != made
+    assert dotenv.read_text() == f"FLEET_BASE={remade}\n"
+
+
 @pytest.fixture
 def fleet_name() -> Iterator[str]:
     """A name of its own for the repository's fleet, which is gone afterwards."""
