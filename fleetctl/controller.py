@@ -13,12 +13,12 @@ from fleetctl.execute import WORKERS, execute
 from fleetctl.lock import fleet_lock
 from fleetctl.net.proc import routed_blocks
 from fleetctl.plan.images import plan_images
-from fleetctl.plan.wishes import Wishes
 from fleetctl.plan.order import select_services
 from fleetctl.plan.outcome import Listener, RunReport
 from fleetctl.plan.power import plan_wait
 from fleetctl.plan.replicas import plan_replicas
 from fleetctl.plan.steps import Plan
+from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.model import Fleet, PullPolicy, Service
 from fleetctl.state.observed import Observed, ObservedImage, Replica
 
