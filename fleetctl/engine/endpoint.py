@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -58,12 +59,16 @@ def find_endpoint(environment: Mapping[str, str]) -> Endpoint:
 
     try:
         context = ContextAPI.get_context(environment.get("DOCKER_CONTEXT") or None)
-        host = context.Host if context is not None else None
     except (DockerException, OSError, ValueError, KeyError) as error:
         raise ConfigError(
             f"the Docker context cannot be used: {error}", hint="see 'docker context ls', or set DOCKER_HOST"
         ) from error
-    name = context.Name if context is not None else "default"
+    if context is None:
+        raise ConfigError(
+            f"there is no Docker context {environment.get('DOCKER_CONTEXT') or 'of the name in the Docker configuration'}",
+            hint="see 'docker context ls', or set DOCKER_HOST",
+        )
+    host, name = context.Host, context.Name
     if not host:
         return Endpoint(DEFAULT_SOCKET, "default")
     return Endpoint(host.replace("http+unix://", "unix://"), "default" if name == "default" else f"context {name}")
@@ -76,6 +81,11 @@ def connect(endpoint: Endpoint, environment: Mapping[str, str]) -> APIClient:
     from docker.errors import DockerException
     from docker.utils import kwargs_from_env
 
+    if endpoint.address.startswith("ssh://") and find_spec("paramiko") is None:
+        raise ConfigError(
+            f"{endpoint.address} ({endpoint.source}) needs the library paramiko, which is not installed",
+            hint="install fleetctl with it: pipx install 'fleetctl[ssh]', or pipx inject fleetctl paramiko",
+        )
     timeout = read_timeout(environment)
     try:
         if endpoint.source.startswith("context "):

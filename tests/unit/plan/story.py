@@ -94,7 +94,8 @@ def happen(engine: MemoryEngine, event: str) -> None:
             change = {"health": "starting"}
         case "copy":
             # What is left of an interrupted update: a container of today's digests beside an outdated one.
-            twin = replace(replica, id=engine.new_id(), name=rest[0], **{"state": rest[1]})  # type: ignore[arg-type]
+            state: Any = rest[1]
+            twin = replace(replica, id=engine.new_id(), name=rest[0], state=state)
             engine.replicas[twin.id] = twin
             engine.fleets[twin.id] = engine.fleets[replica.id]
             change = {"digests": {**replica.digests, "image": "old"}}
