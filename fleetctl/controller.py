@@ -12,6 +12,7 @@ from fleetctl.errors import SubnetTaken
 from fleetctl.execute import WORKERS, execute
 from fleetctl.lock import fleet_lock
 from fleetctl.net.proc import routed_blocks
+from fleetctl.plan.actions import CreateNetwork
 from fleetctl.plan.images import plan_images
 from fleetctl.plan.order import select_services
 from fleetctl.plan.outcome import Listener, RunReport
@@ -23,7 +24,7 @@ from fleetctl.spec.model import Fleet, PullPolicy, Service
 from fleetctl.state.observed import Observed, ObservedImage, Replica
 
 LOOK_AGAIN = 20
-"""How often a run looks at most while it loses races for a subnet; each one lost is one that another run has won."""
+"""How often a run looks at most while it loses races for a subnet; it leaves each one lost to whoever has won."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +109,27 @@ def deploy(
             if report.failures or report.interrupted:
                 return report
             observed = look(fleet, engine, services)
+        lost: set[str] = set()
         for _ in range(LOOK_AGAIN):
-            plan = plan_replicas(fleet, observed, order.wishes)
+            plan = plan_replicas(fleet, replace(observed, routes=(*observed.routes, *sorted(lost))), order.wishes)
             latest = run(plan, engine, fleet, listener, order, stop, prepare)
-            lost_race = any(isinstance(failure.error, SubnetTaken) for failure in latest.failures)
-            if not lost_race or latest.interrupted or no_choice(fleet):
+            lost_now = lost_subnets(latest)
+            if not lost_now or latest.interrupted or no_choice(fleet):
                 break
+            lost |= lost_now
             observed = look(fleet, engine, services)
         return report + latest
+
+
+def lost_subnets(report: RunReport) -> set[str]:
+    """The subnets that another network took first. The engine shows that network only once it is complete, which can
+    take seconds: until then a look tells nothing of it."""
+    return {
+        entry.subnet
+        for failure in report.failures
+        if isinstance(failure.error, SubnetTaken) and isinstance(failure.step.action, CreateNetwork)
+        for entry in failure.step.action.subnets
+    }
 
 
 def no_choice(fleet: Fleet) -> bool:

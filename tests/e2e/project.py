@@ -85,7 +85,9 @@ class Project:
 
     def __init__(self, directory: Path, client: docker.DockerClient) -> None:
         self.name = f"t-{uuid.uuid4().hex[:8]}"
-        self.directory = directory
+        self.directory, self.temporary = directory / "project", directory / "tmp"
+        for path in (self.directory, self.temporary):
+            path.mkdir(exist_ok=True)
         self.client = client
         self.running: list[subprocess.Popen[str]] = []
         self.own_label = f"{labels.FLEET}={self.name}"
@@ -103,8 +105,9 @@ class Project:
     # The command line
 
     def environment(self, changes: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Ours without what would choose a fleet; locks are made beside the project, and thrown away with it."""
         ours = {key: value for key, value in os.environ.items() if not key.startswith(("FLEET_", "COLUMNS"))}
-        return {**ours, **(changes or {})}
+        return {**ours, "TMPDIR": str(self.temporary), **(changes or {})}
 
     def popen(self, *args: str, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
         """Start fleetctl; whoever calls takes its output, the end of the test takes its life."""

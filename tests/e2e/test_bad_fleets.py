@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import time
 from collections.abc import Callable
@@ -166,6 +167,24 @@ def test_an_engine_without_addresses_is_exit_5(fleet: Project, proxy: MakeProxy,
         done = fleet.up(code=5, env=watched.environment)
     assert words in done.stderr
     assert fleet.left() == []
+
+
+def test_a_subnet_that_another_network_is_about_to_get_is_left_to_it(
+    fleet: Project, free_subnet: FreeSubnet, proxy: MakeProxy
+) -> None:
+    """While the engine makes a network, which takes seconds on a busy host, its subnet is gone and no list shows it."""
+    block = free_subnet(24)
+    first, second, *_ = ipaddress.ip_network(block).subnets(new_prefix=28)
+    refusals = iter([Answer(403, b'{"message": "Pool overlaps with other one on this address space"}')])
+
+    def taken(request: Request) -> Fault | None:
+        return next(refusals, None) if request.path == "/networks/create" else None
+
+    fleet.write({"web": idle()}, **{"x-fleet": {"addresses": {"block": block, "prefix": 28}}})
+    assert str(first) in fleet.run("plan").stdout
+    with proxy(taken) as racing:
+        fleet.up(env=racing.environment)
+    assert fleet.networks()[0]["IPAM"]["Config"][0]["Subnet"] == str(second)
 
 
 @pytest.mark.parametrize("policy", ["missing", "never"])
