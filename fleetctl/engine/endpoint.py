@@ -65,7 +65,7 @@ def find_endpoint(environment: Mapping[str, str]) -> Endpoint:
         ) from error
     if context is None:
         raise ConfigError(
-            f"there is no Docker context {environment.get('DOCKER_CONTEXT') or 'of the name in the Docker configuration'}",
+            f"there is no Docker context {environment.get('DOCKER_CONTEXT', 'of the configured name')}",
             hint="see 'docker context ls', or set DOCKER_HOST",
         )
     host, name = context.Host, context.Name
