@@ -6,12 +6,19 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fleetctl.errors import FleetError, LockHeld
+
+SHARED = Path("/run/lock")
+"""For lock files of all users, emptied at boot (file-hierarchy(7) of systemd; Debian has it without systemd, too)."""
+ATTEMPTS = 100
+"""How often a lock file may be removed just when it is taken, as each holder does at its end."""
+HINT = "remove it, or set FLEET_LOCK_DIR to a directory that only you can write to"
 
 
 @contextmanager
@@ -19,20 +26,18 @@ def fleet_lock(endpoint: str, fleet_name: str, doing: str) -> Iterator[None]:
     """Hold the fleet's lock inside the block. `doing` is shown to whoever finds it held. Raises LockHeld at once when
     another run has it. Runs on other hosts are kept apart by the engine's unique names only."""
     path = lock_path(endpoint, fleet_name)
-    descriptor = open_lock(path)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
-            raise LockHeld(
-                f"another run works on fleet {fleet_name}{f' ({holder})' if holder else ''}",
-                hint="wait until it is through and run the command again",
-            ) from None
-        write_holder(path, f"fleetctl {doing}, pid {os.getpid()}")
-        yield
-    finally:
-        os.close(descriptor)
+    for _ in range(ATTEMPTS):
+        with opened(path) as descriptor:
+            take(descriptor, fleet_name)
+            if not is_at(path, descriptor):
+                continue
+            write_holder(descriptor, f"fleetctl {doing}, pid {os.getpid()}")
+            try:
+                yield
+            finally:
+                remove(path, descriptor)
+            return
+    raise FleetError(f"cannot take the lock {path}: somebody keeps removing it", hint="set FLEET_LOCK_DIR")
 
 
 def lock_path(endpoint: str, fleet_name: str) -> Path:
@@ -41,32 +46,94 @@ def lock_path(endpoint: str, fleet_name: str) -> Path:
     if endpoint.startswith("unix://"):
         address = os.path.realpath(endpoint.removeprefix("unix://"))
     digest = hashlib.sha256(f"{address}\0{fleet_name}".encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"fleetctl-{digest}.lock"
+    return lock_directory(os.environ) / f"fleetctl-{digest}.lock"
+
+
+def lock_directory(environment: Mapping[str, str], shared: Path = SHARED) -> Path:
+    """FLEET_LOCK_DIR, else the directory that all users share where there is one, else the one for temporary files."""
+    if named := environment.get("FLEET_LOCK_DIR"):
+        return Path(named)
+    with suppress(OSError):
+        # Of a kind that everybody can use, not just usable for us: else root and others would lock apart.
+        if stat.S_IMODE(shared.stat().st_mode) == 0o1777 and os.access(shared, os.W_OK | os.X_OK):
+            return shared
+    return Path(tempfile.gettempdir())
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """A descriptor of the file, made first if need be. Raises FleetError for what is not plainly a file of its own:
+    in a directory that all can write to anybody may have put something there under a name that can be guessed."""
+    descriptor = open_lock(path)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise unusable(path, "it is not a regular file")
+        if found.st_nlink > 1:
+            raise unusable(path, "it has more than one name")
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def open_lock(path: Path) -> int:
-    """Open without following links, made first if need be. An existing file is opened for reading only, which flock(2)
-    allows, because a sticky directory may refuse O_CREAT on another user's file (proc(5), protected_regular)."""
-    for _ in range(10):
+    """Open without following links or waiting for the other end of a pipe. What exists is opened without O_CREAT, which
+    a sticky directory may refuse on another user's file (proc(5), protected_regular), and where it must not be written
+    for reading only, which flock(2) allows."""
+    careful = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    for _ in range(ATTEMPTS):
         try:
-            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
             try:
-                made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-            except FileExistsError:
-                continue
-            return made
+                return os.open(path, os.O_RDWR | careful)
+            except PermissionError:
+                return os.open(path, os.O_RDONLY | careful)
+            except FileNotFoundError:
+                made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | careful, 0o644)
+                os.fchmod(made, 0o644)  # whatever the umask: others have to be able to find it held
+                return made
+        except FileExistsError:
+            continue
         except OSError as error:
             why = "it is a symbolic link" if error.errno == errno.ELOOP else (error.strerror or str(error))
-            raise FleetError(f"cannot open the lock {path}: {why}", hint="remove it, or set TMPDIR") from error
-    raise FleetError(f"cannot open the lock {path}: somebody keeps removing it", hint="set TMPDIR")
+            raise unusable(path, why) from error
+    raise unusable(path, "somebody keeps removing it")
 
 
-def write_holder(path: Path, text: str) -> None:
-    """Leave a word for others; only the file's owner can, and the lock holds without it."""
+def unusable(path: Path, why: str) -> FleetError:
+    return FleetError(f"cannot use the lock {path}: {why}", hint=HINT)
+
+
+def take(descriptor: int, fleet_name: str) -> None:
+    """Lock the file. Raises LockHeld with what its holder has written into it."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+        raise LockHeld(
+            f"another run works on fleet {fleet_name}{f' ({holder})' if holder else ''}",
+            hint="wait until it is through and run the command again",
+        ) from None
+
+
+def is_at(path: Path, descriptor: int) -> bool:
+    """Whether the path still leads to the open file: one that was removed meanwhile keeps nobody out."""
+    try:
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def write_holder(descriptor: int, text: str) -> None:
+    """Leave a word for others, in a file of our own only; the lock holds without it."""
+    if os.fstat(descriptor).st_uid != os.geteuid():
         return
-    with os.fdopen(descriptor, "w") as file:
-        file.write(f"{text}\n")
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{text}\n".encode(), 0)
+
+
+def remove(path: Path, descriptor: int) -> None:
+    """Remove the file while the lock is still held; another user's stays, which does no harm."""
+    with suppress(OSError):
+        if is_at(path, descriptor):
+            path.unlink()
