@@ -107,7 +107,7 @@ class Project:
     def environment(self, changes: Mapping[str, str] | None = None) -> dict[str, str]:
         """Ours without what would choose a fleet; locks are made beside the project, and thrown away with it."""
         ours = {key: value for key, value in os.environ.items() if not key.startswith(("FLEET_", "COLUMNS"))}
-        return {**ours, "TMPDIR": str(self.temporary), **(changes or {})}
+        return {**ours, "FLEET_LOCK_DIR": str(self.temporary), **(changes or {})}
 
     def popen(self, *args: str, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
         """Start fleetctl; whoever calls takes its output, the end of the test takes its life."""
