@@ -34,6 +34,7 @@ def main() -> NoReturn:
         code = refused(error)
         # Python flushes stdout once more at exit; give it somewhere to write (Python docs, signal: SIGPIPE).
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    gc.freeze()  # what is left ends with the process: no use in searching it for cycles first
     sys.exit(code)
 
 
