@@ -63,7 +63,7 @@ def command(
             return
         instances = identify(fleet, replicas, host=engine.host)
         if output == "json":
-            document = replicas_document(fleet.name, engine.inspect(replicas), instances)
+            document = replicas_document(fleet, engine.inspect(replicas), instances)
             show_document(document)
             return
     show_replicas(replicas, {name: identity or "-" for name, identity in instances.items()}, full=no_trunc)

@@ -163,7 +163,7 @@ class Picture:
         from fleetctl.view.tables import show_fleet
 
         if output == "json":
-            show_document(fleet_document(fleet.name, self.replicas, self.replies, self.veths))
+            show_document(fleet_document(fleet, self.replicas, self.replies, self.veths))
         else:
             show_fleet(self.replicas, self.replies, self.veths)
         refuse_wrong_replies(self.replies)

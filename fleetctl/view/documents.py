@@ -12,6 +12,7 @@ from fleetctl.view.terminal import write
 
 if TYPE_CHECKING:
     from fleetctl.plan.steps import Plan
+    from fleetctl.spec.model import Fleet
 
 SCHEMA = 1
 """Raised when a key changes its meaning or goes; new keys may come without."""
@@ -24,11 +25,13 @@ def show_document(document: Mapping[str, Any]) -> None:
     write(json.dumps(document, indent=2))
 
 
-def replicas_document(fleet_name: str, replicas: Iterable[Replica], instances: Mapping[str, str | None]) -> Document:
-    """`ps --format json`; times are RFC 3339 in UTC."""
+def replicas_document(fleet: Fleet, replicas: Iterable[Replica], instances: Mapping[str, str | None]) -> Document:
+    """`ps --format json`; times are RFC 3339 in UTC. Networks have their key of fleet.yaml, those that are not in it
+    their name in the engine."""
+    keys = {network.engine_name: key for key, network in fleet.networks.items()}
     return {
         "schema": SCHEMA,
-        "fleet": fleet_name,
+        "fleet": fleet.name,
         "replicas": [
             {
                 "name": replica.name,
@@ -53,7 +56,7 @@ def replicas_document(fleet_name: str, replicas: Iterable[Replica], instances: M
                     for port in replica.ports
                 ],
                 "networks": {
-                    name: {"ipv4": endpoint.ipv4, "prefix": endpoint.prefix, "mac": endpoint.mac}
+                    keys.get(name, name): {"ipv4": endpoint.ipv4, "prefix": endpoint.prefix, "mac": endpoint.mac}
                     for name, endpoint in replica.endpoints.items()
                 },
                 "instance": instances.get(replica.name),
@@ -105,11 +108,11 @@ def processes_document(
 
 
 def fleet_document(
-    fleet_name: str, replicas: Iterable[Replica], replies: Iterable[ReplicaReply], veths: Mapping[str, str]
+    fleet: Fleet, replicas: Iterable[Replica], replies: Iterable[ReplicaReply], veths: Mapping[str, str]
 ) -> Document:
     """`up --format json`: that of `ps`, and per replica its veth on the host and how long its answer took."""
     answers = {reply.replica: reply for reply in replies}
-    document = replicas_document(fleet_name, replicas, {name: answer.identity for name, answer in answers.items()})
+    document = replicas_document(fleet, replicas, {name: answer.identity for name, answer in answers.items()})
     for entry in document["replicas"]:
         answer = answers.get(entry["name"])
         entry["veth"] = veths.get(entry["name"])

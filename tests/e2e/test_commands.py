@@ -89,6 +89,7 @@ def test_ps_json_is_of_the_documented_shape(standing: Project) -> None:
     assert re.fullmatch(TIME, web["started"])
     assert [port["target"] for port in web["ports"]] == [8080]
     (address,) = web["networks"].values()
+    assert list(web["networks"]) == ["lan"]
     assert ipaddress.ip_address(address["ipv4"])
     assert address["prefix"] == 22
     assert re.fullmatch(MAC, address["mac"])
