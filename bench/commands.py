@@ -1,14 +1,14 @@
-"""How long the everyday commands take on a running fleet, beside the peer's where it has them, and what they use.
+"""How long the everyday commands take on a running fleet, what they use, and how they compare with the peer's.
 
-Both fleets stand side by side, without health checks, and the commands take turns.
+First our commands take turns on our fleet alone; then the peer's fleet stands beside it and both take turns.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from bench.harness.answers import await_answers
@@ -38,21 +38,44 @@ class Job:
         return [run.seconds for run in self.runs]
 
 
-def our_jobs(fleet: BenchFleet) -> dict[str, Job]:
+Jobs = dict[str, Job]
+
+
+def our_jobs(fleet: BenchFleet) -> Jobs:
     return {
-        "fleetctl up, nothing to do": Job(lambda: fleet.fleetctl("up"), 0.5),
-        "fleetctl ps": Job(lambda: fleet.fleetctl("ps"), 0.35),
-        "fleetctl inspect-network": Job(lambda: fleet.fleetctl("inspect-network"), 0.6),
-        "fleetctl plan": Job(lambda: fleet.fleetctl("plan")),
-        "fleetctl --help": Job(lambda: measure([FLEETCTL, "--help"]), 0.15),
+        "up, nothing to do": Job(lambda: fleet.fleetctl("up"), 0.5),
+        "ps": Job(lambda: fleet.fleetctl("ps"), 0.35),
+        "inspect-network": Job(lambda: fleet.fleetctl("inspect-network"), 0.6),
+        "--help": Job(lambda: measure([FLEETCTL, "--help"]), 0.15),
+        "plan": Job(lambda: fleet.fleetctl("plan")),
     }
 
 
-def peer_jobs(compose: Compose, fleet: BenchFleet) -> dict[str, Job]:
-    return {
-        "docker compose up -d, nothing to do": Job(lambda: compose.run(fleet.file, "up", "-d")),
-        "docker compose ps": Job(lambda: compose.run(fleet.file, "ps")),
-    }
+def yardstick() -> Jobs:
+    """What any program that uses docker-py pays before its first word: tells how fast the machine is just now."""
+    return {"(python importing docker-py)": Job(lambda: measure([sys.executable, "-c", "import docker"]))}
+
+
+def paired_jobs(fleet: BenchFleet, compose: Compose, other: BenchFleet) -> list[Jobs]:
+    """What both can do, ours first."""
+    return [
+        {
+            "fleetctl up, nothing to do": Job(lambda: fleet.fleetctl("up")),
+            "docker compose up -d": Job(lambda: compose.run(other.file, "up", "-d")),
+        },
+        {
+            "fleetctl ps": Job(lambda: fleet.fleetctl("ps")),
+            "docker compose ps": Job(lambda: compose.run(other.file, "ps")),
+        },
+    ]
+
+
+def take_turns(jobs: Jobs, rounds: int) -> None:
+    for job in jobs.values():
+        job.run()  # what is read for the first time comes from the disk: not counted
+    for _ in range(rounds):
+        for job in jobs.values():
+            job.runs.append(job.run())
 
 
 def count_calls(fleet: BenchFleet, command: str, count: int) -> int:
@@ -74,46 +97,44 @@ def main() -> None:
     wanted = options.parse_args()
     print_machine()
     build_image()
-    compose = find_compose()
-    with ExitStack() as stack:
-        fleet = stack.enter_context(bench_fleet(wanted.replicas, quiet=True))
-        fleet.fleetctl("up", *scaled(FEW))
-        few = {command: count_calls(fleet, command, FEW) for command in ("ps", "up", "inspect-network")}
-        fleet.fleetctl("up")
-        many = {command: count_calls(fleet, command, wanted.replicas) for command in few}
-        jobs = our_jobs(fleet)
+    with bench_fleet(wanted.replicas, quiet=True) as fleet:
+        measure_alone(fleet, wanted.replicas, wanted.rounds)
+        compose = find_compose()
         if compose is not None:
-            other = stack.enter_context(bench_fleet(wanted.replicas, quiet=True))
-            stack.callback(compose.run, other.file, "down", "-t", "0")
-            compose.run(other.file, "up", "-d")
-            await_answers(other.name, wanted.replicas)
-            jobs |= peer_jobs(compose, other)
-        for job in jobs.values():
-            job.run()  # what is read for the first time comes from the disk: not counted
-        for _ in range(wanted.rounds):
-            for job in jobs.values():
-                job.runs.append(job.run())
-    print_results(jobs, wanted.replicas)
+            measure_beside(fleet, compose, wanted.replicas, wanted.rounds)
+
+
+def measure_alone(fleet: BenchFleet, count: int, rounds: int) -> None:
+    fleet.fleetctl("up", *scaled(FEW))
+    few = {command: count_calls(fleet, command, FEW) for command in ("ps", "up", "inspect-network")}
+    fleet.fleetctl("up")
+    many = {command: count_calls(fleet, command, count) for command in few}
+    ours = our_jobs(fleet)
+    jobs = ours | yardstick()
+    take_turns(jobs, rounds)
+    print_targets(
+        f"fleetctl with {count} running replicas (s)", [(name, job.seconds, job.promised) for name, job in jobs.items()]
+    )
+    memory = [(name, [run.peak_bytes / MEGABYTE for run in job.runs], MOST_MEGABYTES) for name, job in ours.items()]
+    print_targets(f"its peak memory with {count} replicas (MB)", memory)
     for command, calls in few.items():
-        print(f"engine calls of {command}: {calls} for {FEW} replicas, {many[command]} for {wanted.replicas}")
+        print(f"engine calls of {command}: {calls} for {FEW} replicas, {many[command]} for {count}")
     print()
 
 
-def print_results(jobs: dict[str, Job], count: int) -> None:
-    promised = [(name, job.seconds, job.promised) for name, job in jobs.items() if job.promised is not None]
-    print_targets(f"commands on {count} running replicas (s)", promised)
-    peers = [name for name in jobs if name.startswith("docker")]
-    for ours, peer in zip(("fleetctl up, nothing to do", "fleetctl ps"), peers, strict=False):
-        print_samples(f"{ours}, beside the peer (s)", {name: jobs[name].seconds for name in (ours, peer)}, ours)
-    rest = {name: job.seconds for name, job in jobs.items() if job.promised is None and name not in peers}
-    for name, seconds in rest.items():
-        print_samples(name, {name: seconds}, name)
-    memory = [
-        (name, [run.peak_bytes / MEGABYTE for run in job.runs], MOST_MEGABYTES)
-        for name, job in jobs.items()
-        if name not in peers
-    ]
-    print_targets(f"peak memory of the controller with {count} replicas (MB)", memory, unit="MB")
+def measure_beside(fleet: BenchFleet, compose: Compose, count: int, rounds: int) -> None:
+    with bench_fleet(count, quiet=True) as other:
+        try:
+            compose.run(other.file, "up", "-d")
+            await_answers(other.name, count)
+            pairs = paired_jobs(fleet, compose, other)
+            take_turns(pairs[0] | pairs[1], rounds)
+        finally:
+            compose.run(other.file, "down", "-t", "0")
+    for pair in pairs:
+        ours = next(iter(pair))
+        samples = {name: job.seconds for name, job in pair.items()}
+        print_samples(f"{ours}, beside the peer, {count} replicas each (s)", samples, ours)
 
 
 if __name__ == "__main__":

@@ -37,12 +37,13 @@ def print_samples(title: str, samples: Samples, base: str) -> None:
     print(flush=True)
 
 
-def print_targets(title: str, rows: Sequence[tuple[str, Sequence[float], float]], *, unit: str = "s") -> None:
-    """A table of medians beside what was promised for each."""
+def print_targets(title: str, rows: Sequence[tuple[str, Sequence[float], float | None]]) -> None:
+    """A table of medians beside what was promised for each, where something was."""
     print(f"{title}")
     width = max(len(name) for name, _, _ in rows)
     print(f"  {'':{width}}  runs   median     min to max    promised")
-    for name, values, promised in rows:
+    for name, values, most in rows:
         spread = f"{min(values):.3f} to {max(values):.3f}"
-        print(f"  {name:{width}}  {len(values):4}  {median(values):7.3f}  {spread:>16}  {promised:8.2f} {unit}")
+        promised = "" if most is None else f"at most {most:g}"
+        print(f"  {name:{width}}  {len(values):4}  {median(values):7.3f}  {spread:>16}  {promised}".rstrip())
     print(flush=True)
