@@ -243,4 +243,9 @@ def next_step(service: Service, what: str, lines: tuple[str, ...]) -> str:
             f"it has to listen on 0.0.0.0:{service.http.port}: bound to 127.0.0.1 in a container it cannot be reached; "
             f"another port goes into services.{service.name}.x-fleet.http.port"
         )
+    if ": HTTP " in what and service.http is not None:
+        return (
+            f"it answers, but not with success on {service.http.health_path}: mend that, or name another path with "
+            f"services.{service.name}.x-fleet.http.health_path"
+        )
     return f"see all of it with 'fleetctl logs {service.name}', mend the cause, and run 'fleetctl up' again"

@@ -29,7 +29,8 @@ def command(source: FleetSource, names: tuple[str, ...], output: str) -> None:
         show_document(processes_document(fleet.name, found))
         return
     if not found:
-        note(f"no replica of fleet {fleet.name} is running; 'fleetctl up' starts it")
+        whose = ", ".join(names) or f"fleet {fleet.name}"
+        note(f"no replica of {whose} is running; 'fleetctl up' starts what the file asks for")
     for index, (name, titles, rows) in enumerate(found):
         if index:
             write("")

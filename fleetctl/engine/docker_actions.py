@@ -80,7 +80,8 @@ def busy_network(network: Ref, names: list[str]) -> FleetError:
         )
     return FleetError(
         f"could not remove network {network.name}: the engine counts an endpoint on it that does not exist",
-        hint="a fault of old engines that restarting them mends (systemctl restart docker); then run again",
+        hint="the network is empty and does no harm; this fault of old engines is mended by restarting the engine, "
+        "which stops containers without live-restore; then run again",
     )
 
 

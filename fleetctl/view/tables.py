@@ -16,7 +16,7 @@ from fleetctl.view.text import safe
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from fleetctl.plan.steps import Plan, Step
+    from fleetctl.plan.steps import Plan
 
 GAP = 2
 COMMAND_WIDTH = 24
@@ -210,20 +210,19 @@ def show_plan(plan: Plan) -> None:
 def summarize(plan: Plan) -> dict[tuple[str, str], str]:
     """(target, reason) -> the verb that says it all: a container that is created and one of the same name that is
     removed for the same reason is replaced; creating implies starting, removing implies stopping."""
-    from fleetctl.plan.actions import target, verb
+    from fleetctl.plan.actions import CreateReplica, RenameReplica, target, verb
     from fleetctl.plan.rollout import NEXT
 
+    fresh = {target(step.action) for step in plan.shown() if isinstance(step.action, CreateReplica)}
     verbs: dict[tuple[str, str], list[str]] = {}
     for step in plan.shown():
-        name = target(step.action).split(" ")[0].removesuffix(NEXT) if is_rename(step) else target(step.action)
-        verbs.setdefault((name.removesuffix(NEXT), step.because), []).append(verb(step.action))
+        name = target(step.action)
+        if isinstance(step.action, RenameReplica) and step.action.replica.name in fresh:
+            name = step.action.container_name
+        elif name in fresh:
+            name = name.removesuffix(NEXT)
+        verbs.setdefault((name, step.because), []).append(verb(step.action))
     return {key: sum_up(done) for key, done in verbs.items()}
-
-
-def is_rename(step: Step) -> bool:
-    from fleetctl.plan.actions import RenameReplica
-
-    return isinstance(step.action, RenameReplica)
 
 
 def sum_up(verbs: Sequence[str]) -> str:
