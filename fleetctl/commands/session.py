@@ -33,8 +33,13 @@ def opened(progress: Callable[[str, str], None] | None = None) -> Iterator[Docke
         engine.close()
 
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class Stop:
-    """Set by the first SIGINT or SIGTERM; the second ends the process at once, with `last` written to the terminal."""
+    """Set by the first SIGINT, SIGTERM or SIGHUP; the second ends the process at once, with `last` written to the
+    terminal. A process that dies amid a call can leave the engine with half a container, also when its terminal
+    goes."""
 
     def __init__(self, last: bytes = b"") -> None:
         self.event = threading.Event()
@@ -42,6 +47,10 @@ class Stop:
         self.last = last
 
     def handle(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for stream in (0, 1, 2):
+                os.dup2(nowhere, stream)
         if self.number:
             os.write(2, self.last)
             os._exit(128 + number)
@@ -56,7 +65,9 @@ def stoppable() -> Iterator[Stop]:
     from fleetctl.view.terminal import SHOW_CURSOR, is_animated
 
     stop = Stop(SHOW_CURSOR if is_animated() else b"")
-    former = {number: signal.signal(number, stop.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Whoever ignores SIGHUP, as nohup(1) does, wants the run to go on.
+    heard = [one for one in STOPPING if signal.getsignal(one) is not signal.SIG_IGN]
+    former = {number: signal.signal(number, stop.handle) for number in heard}
     try:
         yield stop
     finally:

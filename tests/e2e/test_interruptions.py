@@ -43,6 +43,19 @@ def test_a_signal_stops_up_says_what_is_left_and_the_next_up_goes_on(
     fleet.assert_converged()
 
 
+def test_a_terminal_that_goes_away_stops_up_as_gently(fleet: Project) -> None:
+    """SIGHUP finishes what has begun, too, though nobody is left to tell: exit 129, and the next up goes on."""
+    process = start_waiting(fleet)
+    before = fleet.ids()
+    process.send_signal(signal.SIGHUP)
+    done = fleet.finish(process)
+    assert done.code == 129, done
+    assert fleet.ids() == before
+    fleet.write({"web": server(2)})
+    fleet.up()
+    fleet.assert_converged()
+
+
 def test_a_second_sigint_ends_up_at_once(fleet: Project) -> None:
     """Case 7: even while an engine call is under way, here the stop of a replica that ignores SIGTERM."""
     fleet.write({"web": idle(1, command=["sh", "-c", "trap '' TERM; sleep 999"], stop_grace_period="20s")})
