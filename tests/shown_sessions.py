@@ -182,7 +182,7 @@ VOLATILE = (
     (r"\bveth[0-9a-f]{7}\b", "VETH"),
     (r"\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b", "ID"),
     (r"\b\d{4}-\d\d-\d\dT[\d:.]+(\+00:00|Z)", "TIME"),
-    (r"Up .*?\(?(healthy|health: starting)\)", "UP"),
+    (r"Up .*?\(?(healthy|health: starting|starting)\)", "UP"),
     (r"(?<=\"status\": \")Up [^\"]*", "UP"),
     (r"(?<=\"health\": \")(healthy|starting)", "HEALTH"),
     (r"\b(unix|tcp|ssh)://[^\s\",]+", "ENDPOINT"),
@@ -191,13 +191,15 @@ VOLATILE = (
     (r"\blinux/\w+", "linux/ARCH"),
     (r"\d+(\.\d+)? (ms|MB)\b|(?<= in )[\d.]+ s\b", "MEASURED"),
     (r"(?<=ifindex )\d+|(?<=\()\d+(?=\) )", "IFINDEX"),
-    (r"(?<=\"(pid|rss)\": )\"?\d+\"?", "N"),
-    (r"(?<=\"(ppid|%cpu)\": )\"?[\d.]+\"?", "N"),
+    (r"(?<=\"pid\": )\d+", "N"),
+    (r"(?<=\"ppid\": )\d+", "N"),
+    (r"(?<=\"cpu_percent\": )[\d.]+", "N"),
+    (r"(?<=\"rss_kib\": )\d+", "N"),
     (r"(?<=\"ifindex\": )\d+", "N"),
     (r"(?<=\"milliseconds\": )[\d.]+", "N"),
 )
 """What differs from run to run, and what stands in for it when a shown line is compared with a real one."""
-VOLATILE_COLUMNS = ("PID", "PPID", "%CPU", "RSS", "CREATED")
+VOLATILE_COLUMNS = ("PID", "PPID", "%CPU", "RSS", "CREATED", "MS")
 """Columns of tables whose cells hold nothing else."""
 
 Row = tuple[tuple[str, str], ...]
