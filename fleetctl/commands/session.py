@@ -66,7 +66,7 @@ def stoppable() -> Iterator[Stop]:
 
     stop = Stop(SHOW_CURSOR if is_animated() else b"")
     # Whoever ignores SIGHUP, as nohup(1) does, wants the run to go on.
-    heard = [one for one in STOPPING if signal.getsignal(one) is not signal.SIG_IGN]
+    heard = [one for one in STOPPING if one != signal.SIGHUP or signal.getsignal(one) is not signal.SIG_IGN]
     former = {number: signal.signal(number, stop.handle) for number in heard}
     try:
         yield stop
