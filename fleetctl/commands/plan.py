@@ -69,7 +69,7 @@ def show_preview(fleet: Fleet, order: Order, output: str) -> Plan:
     """Print the plan as a table or as JSON."""
     from fleetctl.controller import preview
     from fleetctl.view.documents import plan_document, show_document
-    from fleetctl.view.tables import show_plan
+    from fleetctl.view.plans import show_plan
     from fleetctl.view.terminal import note, warn
 
     with opened() as engine:

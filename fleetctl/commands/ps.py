@@ -9,13 +9,13 @@ import click
 
 from fleetctl.commands.options import FleetSource, fleet_options, format_option
 from fleetctl.commands.session import opened, select_replicas
+from fleetctl.state.observed import AT_REST
 
 if TYPE_CHECKING:
     from fleetctl.spec.model import Fleet
     from fleetctl.state.observed import Replica
 
 FILTERS = ("status", "service", "health", "name")
-AT_REST = ("created", "exited", "dead", "removing")
 
 
 @click.command("ps", short_help="List the replicas.")

@@ -16,8 +16,6 @@ from fleetctl.view.text import safe
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from fleetctl.plan.steps import Plan
-
 GAP = 2
 COMMAND_WIDTH = 24
 
@@ -197,38 +195,6 @@ def ago(delta: object) -> str:
             count = seconds // size
             return f"{count} {name}{'s' if count != 1 else ''}"
     return f"{seconds} second{'s' if seconds != 1 else ''}" if seconds < 60 else "About a minute"
-
-
-def show_plan(plan: Plan) -> None:
-    """One line per thing that is done: what, to what, why. The steps of a replacement are one line."""
-    show_table(
-        (Column("ACTION"), Column("TARGET"), Column("BECAUSE", spare=1, fold=True)),
-        [(what, name, because) for (name, because), what in summarize(plan).items()],
-    )
-
-
-def summarize(plan: Plan) -> dict[tuple[str, str], str]:
-    """(target, reason) -> the verb that says it all: a container that is created and one of the same name that is
-    removed for the same reason is replaced; creating implies starting, removing implies stopping."""
-    from fleetctl.plan.actions import CreateReplica, RenameReplica, target, verb
-    from fleetctl.plan.rollout import NEXT
-
-    fresh = {target(step.action) for step in plan.shown() if isinstance(step.action, CreateReplica)}
-    verbs: dict[tuple[str, str], list[str]] = {}
-    for step in plan.shown():
-        name = target(step.action)
-        if isinstance(step.action, RenameReplica) and step.action.replica.name in fresh:
-            name = step.action.container_name
-        elif name in fresh:
-            name = name.removesuffix(NEXT)
-        verbs.setdefault((name, step.because), []).append(verb(step.action))
-    return {key: sum_up(done) for key, done in verbs.items()}
-
-
-def sum_up(verbs: Sequence[str]) -> str:
-    if "create" in verbs and "remove" in verbs:
-        return "replace"
-    return next((verb for verb in ("create", "remove") if verb in verbs), verbs[0])
 
 
 REPLY_COLUMNS = (

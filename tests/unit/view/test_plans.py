@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fleetctl.view.tables import summarize
+from fleetctl.view.plans import summarize
 from tests.fakes.memory_engine import MemoryEngine
 from tests.unit.plan.story import deploy, happen, make_plan, provide_images, read_fleet
 
