@@ -14,7 +14,7 @@ from fleetctl.check.replicas import address_of, why_unreachable
 from fleetctl.errors import FleetError
 from fleetctl.plan.actions import AwaitReplica
 from fleetctl.plan.launch import awaits_health
-from fleetctl.spec.model import Service
+from fleetctl.spec.model import HttpSettings, Service
 from fleetctl.state.observed import Replica
 
 LOOK_EVERY = 0.5
@@ -63,6 +63,14 @@ class Life:
     seen: float
 
 
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What a replica still lacks to be ready; `cure` is what to do about just that, where it is known."""
+
+    told: str
+    cure: str = ""
+
+
 class Readiness:
     """Waits for replicas of one fleet, many at a time from many threads; looks at the engine once for all of them.
     `timeout` is how long one replica may take, in seconds; `stop` ends every wait early."""
@@ -81,7 +89,7 @@ class Readiness:
         began = time.monotonic()
         deadline = began + self.timeout
         pause, ready_since = ASK_EVERY, None
-        last = "it has not answered yet"
+        last = Lack("it has not answered yet")
         life: Life | None = None
         restarts: int | None = None
         look = self.look_at_one(action)
@@ -100,12 +108,12 @@ class Readiness:
                 progress("ready, monitored" if action.monitor else "ready")
             else:
                 if ready_since is not None and action.monitor:
-                    raise self.failed(action, f"was ready and then {verdict}")
+                    raise self.failed(action, f"was ready and then {verdict.told}", verdict.cure)
                 ready_since, last = None, verdict
-                progress(verdict)
+                progress(verdict.told)
             if time.monotonic() > deadline + (action.monitor if ready_since else 0):
-                still = "has not completed" if action.completed else f"is not ready: {last}"
-                raise self.failed(action, f"{still} (waited {self.timeout:g} s)")
+                still = "has not completed" if action.completed else f"is not ready: {last.told}"
+                raise self.failed(action, f"{still} (waited {self.timeout:g} s)", "" if action.completed else last.cure)
             self.stop.wait(pause)
             pause = min(pause * 1.3, ASK_SELDOM)
             if look.age > LOOK_EVERY:
@@ -135,18 +143,18 @@ class Readiness:
         except FleetError as error:
             return Look(time.monotonic(), error=error)
 
-    def judge(self, action: AwaitReplica, replica: Replica) -> str | None:
+    def judge(self, action: AwaitReplica, replica: Replica) -> Lack | None:
         """None when the replica is ready, else what it still lacks."""
         service = action.service
         if replica.state != "running":
-            return f"it is {replica.state}"
+            return Lack(f"it is {replica.state}")
         if replica.health == "unhealthy":
-            return "its health check fails"
+            return Lack("its health check fails")
         if replica.health == "starting" and (awaits_health(service) or service.http is None):
-            return "its health check has not passed yet"
+            return Lack("its health check has not passed yet")
         return self.ask(service, replica)
 
-    def ask(self, service: Service, replica: Replica) -> str | None:
+    def ask(self, service: Service, replica: Replica) -> Lack | None:
         """None when the health path answers with success, or when the service does not speak HTTP."""
         if service.http is None:
             return None
@@ -155,7 +163,7 @@ class Readiness:
         if address is None:
             why = why_unreachable(replica, service.http, host)
             if host is None:
-                return why
+                return Lack(why)
             # The ports of a replica that runs are all there are: no use in waiting.
             raise FleetError(
                 f"{replica.name}: {why}",
@@ -164,19 +172,24 @@ class Readiness:
             )
         reply = fetch(*address, service.http.health_path, timeout=min(ASK_TIMEOUT, self.timeout))
         if reply.refused:
-            return f"nothing listens on {address[0]}:{address[1]} yet"
-        return None if reply.answered else f"GET {reply.url}: {reply.error or f'HTTP {reply.status}'}"
+            return Lack(f"nothing listens on {address[0]}:{address[1]} yet", cure_of_silence(service, service.http))
+        if reply.answered:
+            return None
+        if reply.error is not None:
+            return Lack(f"GET {reply.url}: {reply.error}")
+        return Lack(f"GET {reply.url}: HTTP {reply.status}", cure_of_refusal(service, service.http))
 
-    def settle(self, replica: Replica, life: Life | None) -> tuple[Life, str | None]:
+    def settle(self, replica: Replica, life: Life | None) -> tuple[Life, Lack | None]:
         """The replica's present life, and why that is too short a time to call it ready; None when it is not. A list
         shows a replica that crashes at every start as running, too: only its restarts tell."""
         now = time.monotonic()
         if life is not None and now - life.seen < SETTLED_AFTER:
-            return life, "it has only just started"
+            return life, Lack("it has only just started")
         found = self.source.inspect_replica(replica) or replica
         if life is not None and (life.restarts, life.started) == (found.restarts, found.started):
             return life, None
-        return Life(found.restarts, found.started, now), "it has only just started" if life is None else "it restarted"
+        told = "it has only just started" if life is None else "it restarted"
+        return Life(found.restarts, found.started, now), Lack(told)
 
     def refuse_hopeless(self, action: AwaitReplica, replica: Replica, restarts: int | None) -> int | None:
         """Raise FleetError for a replica that has ended, or that the engine restarts again and again. `restarts` is how
@@ -193,12 +206,12 @@ class Readiness:
                 raise self.failed(action, f"exits again and again (code {replica.exit_code})")
         return restarts
 
-    def failed(self, action: AwaitReplica, what: str) -> FleetError:
+    def failed(self, action: AwaitReplica, what: str, cure: str = "") -> FleetError:
         """The error for a replica that did not become ready, with its last log lines."""
         name = action.replica.name
         lines = self.source.last_lines(action.replica.id or "", LOG_LINES)
         told = "\n".join(f"    {line}" for line in lines) if lines else "    (it has logged nothing)"
-        return FleetError(f"{name} {what}; its last log lines:\n{told}", hint=next_step(action.service, what, lines))
+        return FleetError(f"{name} {what}; its last log lines:\n{told}", hint=next_step(action.service, cure, lines))
 
 
 def is_mute(action: AwaitReplica, replica: Replica) -> bool:
@@ -229,7 +242,7 @@ def may_complete(action: AwaitReplica) -> bool:
 REFUSALS = ("read-only file system", "operation not permitted", "permission denied", "errno 30", "errno 13", "errno 1]")
 
 
-def next_step(service: Service, what: str, lines: tuple[str, ...]) -> str:
+def next_step(service: Service, cure: str, lines: tuple[str, ...]) -> str:
     """What to do next; where the log shows that the restricted baseline refused something, the line that opts out."""
     told = next((line.strip() for line in lines if any(word in line.lower() for word in REFUSALS)), None)
     if told is not None and service.baseline == "restricted":
@@ -238,14 +251,18 @@ def next_step(service: Service, what: str, lines: tuple[str, ...]) -> str:
             f"allow just what it needs in services.{service.name} (tmpfs, user, cap_add, read_only: false), "
             "or opt out: x-fleet: {baseline: compatible}"
         )
-    if "nothing listens on" in what and service.http is not None:
-        return (
-            f"it has to listen on 0.0.0.0:{service.http.port}: bound to 127.0.0.1 in a container it cannot be reached; "
-            f"another port goes into services.{service.name}.x-fleet.http.port"
-        )
-    if ": HTTP " in what and service.http is not None:
-        return (
-            f"it answers, but not with success on {service.http.health_path}: mend that, or name another path with "
-            f"services.{service.name}.x-fleet.http.health_path"
-        )
-    return f"see all of it with 'fleetctl logs {service.name}', mend the cause, and run 'fleetctl up' again"
+    return cure or f"see all of it with 'fleetctl logs {service.name}', mend the cause, and run 'fleetctl up' again"
+
+
+def cure_of_silence(service: Service, http: HttpSettings) -> str:
+    return (
+        f"it has to listen on 0.0.0.0:{http.port}: bound to 127.0.0.1 in a container it cannot be reached; "
+        f"another port goes into services.{service.name}.x-fleet.http.port"
+    )
+
+
+def cure_of_refusal(service: Service, http: HttpSettings) -> str:
+    return (
+        f"it answers, but not with success on {http.health_path}: mend that, or name another path with "
+        f"services.{service.name}.x-fleet.http.health_path"
+    )
