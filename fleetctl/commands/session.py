@@ -78,12 +78,12 @@ def stoppable() -> Iterator[Stop]:
 Work = Callable[["DockerHost", "Progress", threading.Event], "RunReport"]
 
 
-def run_to_end(work: Work, *, command: str, quiet: bool = False) -> RunReport:
+def run_to_end(work: Work, *, command: str) -> RunReport:
     """Open the engine, do the work with progress shown, and raise what it failed with. Returns the report of a run
     in which everything was done."""
     from fleetctl.view.progress import Progress
 
-    with stoppable() as stop, Progress(quiet=quiet) as progress, opened(progress.building) as engine:
+    with stoppable() as stop, Progress() as progress, opened(progress.building) as engine:
         try:
             report = work(engine, progress, stop.event)
         except FleetError:

@@ -122,7 +122,7 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class UpdatePolicy:
-    """deploy.update_config or rollback_config with every default applied; times in seconds, `parallelism` 0 = all."""
+    """deploy.update_config with every default applied; times in seconds, `parallelism` 0 = all."""
 
     parallelism: int = 1
     delay: float = 0.0
@@ -191,7 +191,6 @@ class Service:
     replicas: int = 1
     deploy_labels: Mapping[str, str] = field(default_factory=dict)
     update: UpdatePolicy = field(default_factory=UpdatePolicy)
-    rollback: UpdatePolicy = field(default_factory=UpdatePolicy)
     limits: Resources = field(default_factory=Resources)
     reservations: Resources = field(default_factory=Resources)
     http: HttpSettings | None = None

@@ -45,9 +45,8 @@ def done_text(action_verb: str) -> str:
 class Progress:
     """A Listener; use it as a context manager around the run."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.quiet = quiet
-        self.animated = is_animated() and not quiet
+    def __init__(self) -> None:
+        self.animated = is_animated()
         self.lock = threading.Lock()
         self.total = 0
         self.ended = 0
@@ -99,7 +98,7 @@ class Progress:
             for name, (what, _, since) in self.running.items():
                 if what.endswith(f" {reference}"):
                     self.running[name] = (what, first_line(line, 60), since)
-        if not self.animated and not self.quiet and line.startswith("Step "):
+        if not self.animated and line.startswith("Step "):
             note(f"  {first_line(line, 100)}")
 
     def __call__(self, event: Event) -> None:
@@ -117,7 +116,7 @@ class Progress:
                 self.ended += step.only_if_failed is None
                 if event.kind == "done":
                     self.done.setdefault(done_text(verb(step.action)), []).append(target(step.action))
-        if self.quiet or self.animated:
+        if self.animated:
             return
         if event.kind == "started" and isinstance(step.action, BuildImage | PullImage):
             note(f"{what} ({step.because})")
