@@ -141,10 +141,10 @@ def confirm_outage(yes: bool) -> Callable[[Plan, Progress], None]:
         steps = outage(plan)
         if yes or not steps or not sys.stdin.isatty() or not sys.stderr.isatty():
             return
-        with progress.paused(), breakable():
+        with progress.paused(), breakable() as broken:
             for step in steps:
                 note(str(step))
-            if not ask("Until it is there again nothing answers. Go on?"):
+            if not ask("Until it is there again nothing answers. Go on?", broken):
                 raise FleetError("the fleet was not changed", hint="-y answers the question beforehand")
 
     return prepare
@@ -162,16 +162,25 @@ def outage(plan: Plan) -> list[Step]:
 
 
 @contextmanager
-def breakable() -> Iterator[None]:
-    """Within the block, inside stoppable(), a signal breaks off what runs: a question is no work to be finished."""
+def breakable() -> Iterator[int]:
+    """Within the block, inside stoppable(), a signal breaks off what runs: a question is no work to be finished.
+    Yields a descriptor that a signal makes readable. Whoever blocks waits for it too: a signal that comes just before
+    a read has begun does not end it (signal(7))."""
+    import socket
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise Interrupted("interrupted; the fleet was not changed", signal_number=number)
 
+    woken, wake = socket.socketpair()
+    wake.setblocking(False)
     former = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    former_wake = signal.set_wakeup_fd(wake.fileno())
     try:
-        yield
+        yield woken.fileno()
     finally:
+        signal.set_wakeup_fd(former_wake)
+        woken.close()
+        wake.close()
         for number, handler in former.items():
             signal.signal(number, handler)
 

@@ -69,9 +69,15 @@ def note(text: str) -> None:
     print(safe(text, newlines=True), file=sys.stderr)  # noqa: T201  # the view is where printing happens
 
 
-def ask(question: str) -> bool:
-    """Put a question on stderr and read the answer from stdin; anything but yes is no, and so is the end of input."""
+def ask(question: str, broken: int) -> bool:
+    """Put a question on stderr and read the answer from stdin; anything but yes is no, and so is the end of input, or
+    that the descriptor `broken` becomes readable."""
+    import select
+
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    readable, _, _ = select.select([sys.stdin, broken], [], [])
+    if broken in readable:
+        return False
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

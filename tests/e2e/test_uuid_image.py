@@ -52,14 +52,24 @@ def base_reference() -> str:
 
 @pytest.fixture(scope="module")
 def image(client: docker.DockerClient) -> Iterator[Any]:
-    """The image under a tag of its own. The layers of the build stay in the engine's build cache."""
+    """The image under a tag of its own. The first stage stays where it was there before: it is a build cache."""
     subprocess.run([CONTEXT / "fetch-wheels"], env={**os.environ, "PYTHON": sys.executable}, check=True)
     tag = f"fleetctl-test/uuid:{uuid.uuid4().hex[:8]}"
-    built, _ = client.images.build(
+    before = untagged(client)
+    built, log = client.images.build(
         path=str(CONTEXT), tag=tag, buildargs={"BASE": base_reference()}, labels={TEST_LABEL: tag}, forcerm=True
     )
     yield built
     client.images.remove(tag)
+    named = str(list(log))
+    for image_id in untagged(client) - before:
+        if image_id.removeprefix("sha256:")[:12] in named:
+            client.images.remove(image_id)
+
+
+def untagged(client: docker.DockerClient) -> set[str]:
+    """Ids of the images that have neither a name nor a child."""
+    return {str(image.id) for image in client.images.list(filters={"dangling": True})}
 
 
 class Replica:
