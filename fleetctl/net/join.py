@@ -231,9 +231,9 @@ def _port_state(veth: Interface | None, bridge: Interface | None, no_bridge: Map
         names = {interface.ifindex: interface.name for interface in _interfaces(host)}
         other = names.get(veth.bridge_ifindex, f"ifindex {veth.bridge_ifindex}")
         raise _UnknownError(f"{veth.name} is plugged into {other} instead of {bridge.name}")
-    if veth.port_state is None:
+    if veth.port is None:
         raise _UnknownError(f"the kernel names no port state for {veth.name}")
-    return veth.port_state
+    return veth.port.state
 
 
 def _interfaces(namespace: Namespace) -> tuple[Interface, ...]:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any
 
-from fleetctl.state.network import Interface
+from fleetctl.state.network import BridgePort, Interface
 
 
 @contextmanager
@@ -218,7 +218,7 @@ def _interface(body: bytes, cidrs: Mapping[int, tuple[str, ...]]) -> Interface:
         bridge_ifindex=_integer(link.get("IFLA_MASTER")),
         peer_ifindex=_integer(link.get("IFLA_LINK")),
         peer_nsid=_integer(link.get("IFLA_LINK_NETNSID")),
-        port_state=_name(_PORT_STATES, port.get("IFLA_BRPORT_STATE")),
+        port=BridgePort(_name(_PORT_STATES, port["IFLA_BRPORT_STATE"]) or "") if port else None,
         kind=_text(info.get("IFLA_INFO_KIND")),
     )
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from fleetctl.net.join import join_topology
-from fleetctl.state.network import Attachment, Interface, Namespace, Topology
+from fleetctl.state.network import Attachment, BridgePort, Interface, Namespace, Topology
 from fleetctl.state.observed import Endpoint, ObservedNetwork, Replica
 
 CASES = sorted(Path(__file__).parent.glob("*.txt"))
@@ -79,7 +79,7 @@ def interface(entry: dict[str, Any]) -> Interface:
         bridge_ifindex=entry.get("bridge"),
         peer_nsid=nsid,
         peer_ifindex=ifindex,
-        port_state=entry.get("port"),
+        port=BridgePort(entry["port"]) if "port" in entry else None,
         kind=entry.get("kind"),
     )
 

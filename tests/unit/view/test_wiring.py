@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from fleetctl.state.network import Attachment, Interface, Topology, WiredNetwork
+from fleetctl.state.network import Attachment, BridgePort, Interface, Topology, WiredNetwork
 from fleetctl.view.wiring import topology_document, topology_view
 
 BRIDGE = Interface("br-aaa", 5, "02:42:00:00:00:01", 1500, "up", kind="bridge")
 ETH0 = Interface("eth0", 12, "02:42:ac:1e:00:02", 1400, "lowerlayerdown", ("172.30.0.2/22", "fd00::2/64"), kind="veth")
-VETH = Interface("veth3f2a", 13, "b2:01:02:03:04:05", 1500, "down", kind="veth", port_state="blocking")
+VETH = Interface("veth3f2a", 13, "b2:01:02:03:04:05", 1500, "down", kind="veth", port=BridgePort("blocking"))
 WIRED = Attachment(
     replica="shop-web-1",
     service="web",
