@@ -75,6 +75,7 @@ class Outcome:
     location: str | None = None
     source: str | None = None
     """The own address that the connection had."""
+    server: str | None = None
 
     @property
     def connected(self) -> bool:
