@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import TypeVar
 
 from fleetctl.net.netlink import Netlink
 from fleetctl.net.proc import local_ipv4
 from fleetctl.state.network import Namespace
+
+T = TypeVar("T")
 
 _CLONE_NEWNET = 0x40000000  # sched.h; os.CLONE_NEWNET comes with Python 3.12
 
@@ -21,8 +25,33 @@ NOT_PERMITTED = (
 )
 
 
-def read_namespaces(pids: Iterable[int]) -> tuple[Namespace, Mapping[int, Namespace]]:
+def inside(pid: int | None, work: Callable[[], T]) -> T:
+    """What `work` returns, or raises, in a thread of its own in the network namespace of process `pid` (None: here).
+
+    Sockets it opens and programs it starts belong to that namespace; the caller's thread stays where it is.
+    Raises ProcessLookupError when the process is gone, PermissionError when it may not be entered, else OSError.
+    """
+
+    def enter_and_work() -> T:
+        if pid is not None:
+            try:
+                namespace_file = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                raise ProcessLookupError(errno.ESRCH, f"process {pid} is gone") from None
+            try:
+                _enter(namespace_file)
+            finally:
+                os.close(namespace_file)
+        return work()
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="inside") as own_thread:
+        return own_thread.submit(enter_and_work).result()
+
+
+def read_namespaces(pids: Iterable[int], *, deep: bool = False) -> tuple[Namespace, Mapping[int, Namespace]]:
     """The network namespace fleetctl runs in, and by pid the one of each process.
+
+    Without `deep` only interfaces with their addresses and the number are read; with it every field.
 
     Never raises for what cannot be read: it is None, with the reason in `unknown`. setns(2) moves one thread:
     the caller's stays where it is, one made for this walks through the namespaces and ends in the last.
