@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from typing import TypeVar
 
+from fleetctl.net.pairing import find_bridge, find_inner, find_port_state, find_veth, known
+from fleetctl.net.publications import nat_of, publications
+from fleetctl.state.filters import Filters
 from fleetctl.state.network import Attachment, Interface, Namespace, Topology, WiredNetwork
 from fleetctl.state.observed import Endpoint, ObservedNetwork, Replica
+from fleetctl.state.probes import ReplicaReply
 
 _ALIVE = ("running", "paused")
+_UNWIRED = {
+    "host": "it uses the host's own interfaces",
+    "null": "it is cut off: it has nothing but its loopback interface",
+}
+"""Why there is no veth pair, by the driver of a network that is none."""
+_DEFAULT_BRIDGE = "com.docker.network.bridge.default_bridge"
 _UNREAD = Namespace(unknown=dict.fromkeys(("interfaces", "nsid"), "the engine names no process for this replica"))
-
-T = TypeVar("T")
-
-
-class _UnknownError(Exception):
-    """Something cannot be known; the text is the reason that the user reads."""
 
 
 def join_topology(
@@ -24,29 +28,51 @@ def join_topology(
     networks: Iterable[ObservedNetwork],
     replicas: Iterable[Replica],
     host: Namespace,
-    inside: Mapping[str, Namespace],
+    inside: Mapping[int, Namespace],
+    *,
+    filters: Filters | None = None,
+    replies: Iterable[ReplicaReply] = (),
 ) -> Topology:
-    """The wiring of `replicas` in `networks`, by what the kernel says of the host and, by container id, inside.
+    """The wiring of `replicas` in `networks`, by what the kernel says of the host and, by pid, inside; `filters` are
+    the host's rules, None where they were not asked for, `replies` what replicas answered.
 
     A replica appears in every network it has an endpoint in, stopped ones too. What does not fit together is
     None, with the reason.
     """
     ordered = sorted(replicas, key=lambda replica: (replica.service, replica.number, replica.name))
-    wired = tuple(_network(network, ordered, host, inside) for network in networks)
+    kernel = _Kernel(host, inside, filters, {reply.replica: reply for reply in replies})
+    wired = tuple(_network(network, ordered, kernel) for network in networks)
     attached = {attachment.container_id for network in wired for attachment in network.attachments}
     return Topology(
         fleet=fleet,
         networks=wired,
-        unattached=tuple(_unattached(replica) for replica in ordered if replica.id not in attached),
+        unattached=tuple(_unattached(replica, ordered, kernel) for replica in ordered if replica.id not in attached),
+        host=host,
     )
 
 
-def _network(
-    network: ObservedNetwork, replicas: Sequence[Replica], host: Namespace, inside: Mapping[str, Namespace]
-) -> WiredNetwork:
+@dataclass(frozen=True, slots=True)
+class _Kernel:
+    """What was found out beside the engine."""
+
+    host: Namespace
+    inside: Mapping[int, Namespace]
+    filters: Filters | None
+    replies: Mapping[str, ReplicaReply]
+
+    def namespace(self, replica: Replica) -> Namespace:
+        return self.inside.get(replica.pid or 0, _UNREAD)
+
+
+def _network(network: ObservedNetwork, replicas: Sequence[Replica], kernel: _Kernel) -> WiredNetwork:
     unknown: dict[str, str] = {}
-    bridge = _known(unknown, "bridge", lambda: _bridge(network, host))
+    bridge = known(unknown, "bridge", lambda: find_bridge(network, kernel.host))
     here = [(replica, endpoint) for replica in replicas if (endpoint := _endpoint(replica, network))]
+    nat = None
+    if kernel.filters is not None:
+        nat = nat_of(network, kernel.filters)
+        if nat is None:
+            unknown["nat"] = "; ".join(kernel.filters.unknown.values()) or "no rules could be read"
     return WiredNetwork(
         name=network.name,
         id=network.id,
@@ -54,9 +80,9 @@ def _network(
         subnets=tuple(_with_gateway(subnet, gateway, here) for subnet, gateway in network.subnets),
         bridge=bridge,
         attachments=tuple(
-            _attachment(replica, endpoint, bridge, unknown, host, inside.get(replica.id, _UNREAD))
-            for replica, endpoint in here
+            _attachment(replica, endpoint, network, bridge, unknown, kernel) for replica, endpoint in here
         ),
+        nat=nat,
         unknown=unknown,
     )
 
@@ -81,16 +107,20 @@ def _endpoint(replica: Replica, network: ObservedNetwork) -> Endpoint | None:
 def _attachment(
     replica: Replica,
     endpoint: Endpoint,
+    network: ObservedNetwork,
     bridge: Interface | None,
     no_bridge: Mapping[str, str],
-    host: Namespace,
-    namespace: Namespace,
+    kernel: _Kernel,
 ) -> Attachment:
-    if replica.state in _ALIVE:
-        unknown: dict[str, str] = {}
-        interface = _known(unknown, "interface", lambda: _inner(endpoint, namespace))
-        veth = _known(unknown, "veth", lambda: _veth(interface, endpoint, bridge, host, namespace))
-        port_state = _known(unknown, "port", lambda: _port_state(veth, bridge, no_bridge, host))
+    namespace = kernel.namespace(replica)
+    if replica.state in _ALIVE and network.driver in _UNWIRED:
+        interface = veth = port_state = None
+        unknown = dict.fromkeys(("interface", "veth", "port", "gateway"), _UNWIRED[network.driver])
+    elif replica.state in _ALIVE:
+        unknown = {}
+        interface = known(unknown, "interface", lambda: find_inner(endpoint, namespace))
+        veth = known(unknown, "veth", lambda: find_veth(interface, endpoint, bridge, kernel.host, namespace))
+        port_state = known(unknown, "port", lambda: find_port_state(veth, bridge, no_bridge, kernel.host))
         if not replica.pid:
             unknown["pid"] = _UNREAD.unknown["interfaces"]
         if not endpoint.gateway:
@@ -112,134 +142,52 @@ def _attachment(
         gateway=endpoint.gateway or None,
         engine_ipv4=_cidr(endpoint),
         engine_mac=endpoint.mac.lower() if endpoint.mac else None,
+        namespace=namespace if replica.pid else None,
+        published=publications(replica, kernel.host, kernel.filters),
+        resolved=_names(replica, endpoint, network),
+        reply=kernel.replies.get(replica.name),
         unknown=unknown,
     )
 
 
-def _unattached(replica: Replica) -> Attachment:
+def _names(replica: Replica, endpoint: Endpoint, network: ObservedNetwork) -> tuple[str, ...]:
+    """What Docker's DNS answers to peers in this network, while the replica runs. The engine's own first network and
+    those that are no networks (host, none) have no names."""
+    nameless = network.options.get(_DEFAULT_BRIDGE) == "true" or network.driver in _UNWIRED
+    if replica.state not in _ALIVE or nameless:
+        return ()
+    return tuple(dict.fromkeys((replica.name, *endpoint.aliases, replica.id[:12])))
+
+
+def _unattached(replica: Replica, replicas: Sequence[Replica], kernel: _Kernel) -> Attachment:
     others = ", ".join(
         f"{endpoint.network_name} ({endpoint.network_id[:12]})" for endpoint in replica.endpoints.values()
     )
-    reason = f"it is in none of the fleet's networks, only in {others}" if others else "it is in no network"
+    namespace = kernel.namespace(replica)
+    owner = next((other.name for other in replicas if _lends(other, replica, kernel)), None)
+    if others:
+        reason = f"it is in none of these networks, only in {others}"
+    elif owner is not None:
+        reason = f"it shares the network namespace of {owner}"
+    else:
+        reason = "it is in no network"
     return Attachment(
         replica=replica.name,
         service=replica.service,
         container_id=replica.id,
         state=replica.state,
         pid=replica.pid or None,
+        namespace=namespace if replica.pid else None,
+        reply=kernel.replies.get(replica.name),
         unknown=dict.fromkeys(("interface", "veth", "port", "gateway"), reason)
         | ({} if replica.pid else {"pid": f"it is {replica.state}"}),
     )
 
 
-def _known(unknown: dict[str, str], field: str, find: Callable[[], T]) -> T | None:
-    """What `find` returns; None where that cannot be known, with the reason kept under the field's name."""
-    try:
-        return find()
-    except _UnknownError as reason:
-        unknown[field] = str(reason)
-        return None
-
-
-def _bridge(network: ObservedNetwork, host: Namespace) -> Interface:
-    name = network.bridge_name
-    if name is None:
-        raise _UnknownError(f"a network of driver {network.driver} has no bridge in the host's network namespace")
-    for interface in _interfaces(host):
-        if interface.name == name and interface.kind == "bridge":
-            return interface
-    raise _UnknownError(f"there is no bridge {name} in the network namespace that fleetctl runs in")
-
-
-def _inner(endpoint: Endpoint, namespace: Namespace) -> Interface:
-    """The replica's interface in this network: the one with the engine's MAC, else with its address.
-
-    Neither the name nor the order says which it is: eth0 becomes eth1 by leaving a network and coming back.
-    """
-    interfaces = _interfaces(namespace)
-    for interface in interfaces:
-        if endpoint.mac and interface.mac == endpoint.mac.lower():
-            return interface
-    for interface in interfaces:
-        if endpoint.ipv4 and endpoint.ipv4 in (cidr.partition("/")[0] for cidr in interface.addresses):
-            return interface
-    there = ", ".join(f"{interface.name} ({interface.mac})" for interface in interfaces)
-    raise _UnknownError(
-        f"none of its interfaces has the engine's MAC {endpoint.mac or '(none)'} or address"
-        f" {endpoint.ipv4 or '(none)'}: {there}"
-    )
-
-
-def _veth(
-    interface: Interface | None,
-    endpoint: Endpoint,
-    bridge: Interface | None,
-    host: Namespace,
-    namespace: Namespace,
-) -> Interface:
-    """The host's end of the pair: the veth whose other end has that ifindex in that namespace.
-
-    An ifindex alone does not do: it is unique in one namespace only.
-    """
-    here = _interfaces(host)
-    if interface is None and namespace.interfaces is not None:
-        raise _UnknownError("its other end inside the replica is unknown")
-    if namespace.nsid is None:
-        raise _UnknownError(
-            namespace.unknown.get("nsid", "no interface of the host has its other end in the replica's namespace")
-        )
-    if interface is None:
-        return _port_by_namespace(endpoint, bridge, here, namespace)
-    if interface.kind not in ("veth", None):
-        raise _UnknownError(f"{interface.name} is a {interface.kind} interface, not one end of a veth pair")
-    for veth in here:
-        if veth.kind == "veth" and (veth.peer_nsid, veth.peer_ifindex) == (namespace.nsid, interface.ifindex):
-            return veth
-    raise _UnknownError(
-        f"no veth of the host has {interface.name} (ifindex {interface.ifindex}, nsid {namespace.nsid})"
-        " as its other end"
-    )
-
-
-def _port_by_namespace(
-    endpoint: Endpoint, bridge: Interface | None, here: Sequence[Interface], namespace: Namespace
-) -> Interface:
-    """The veth of a replica that may not be looked into: a container has one port only on each bridge."""
-    if endpoint.ipv4 not in namespace.local_ipv4:
-        raise _UnknownError(f"its process is in a namespace without the engine's address {endpoint.ipv4}")
-    found = [
-        veth
-        for veth in here
-        if veth.kind == "veth" and bridge and (veth.bridge_ifindex, veth.peer_nsid) == (bridge.ifindex, namespace.nsid)
-    ]
-    if len(found) != 1:
-        raise _UnknownError(
-            f"{len(found) or 'no'} ports of the network's bridge lead into its namespace, and "
-            + namespace.unknown["interfaces"]
-        )
-    return found[0]
-
-
-def _port_state(veth: Interface | None, bridge: Interface | None, no_bridge: Mapping[str, str], host: Namespace) -> str:
-    if bridge is None:
-        raise _UnknownError(no_bridge["bridge"])
-    if veth is None:
-        raise _UnknownError("its veth is unknown")
-    if veth.bridge_ifindex is None:
-        raise _UnknownError(f"{veth.name} is plugged into no bridge")
-    if veth.bridge_ifindex != bridge.ifindex:
-        names = {interface.ifindex: interface.name for interface in _interfaces(host)}
-        other = names.get(veth.bridge_ifindex, f"ifindex {veth.bridge_ifindex}")
-        raise _UnknownError(f"{veth.name} is plugged into {other} instead of {bridge.name}")
-    if veth.port is None:
-        raise _UnknownError(f"the kernel names no port state for {veth.name}")
-    return veth.port.state
-
-
-def _interfaces(namespace: Namespace) -> tuple[Interface, ...]:
-    if namespace.interfaces is None:
-        raise _UnknownError(namespace.unknown["interfaces"])
-    return namespace.interfaces
+def _lends(owner: Replica, replica: Replica, kernel: _Kernel) -> bool:
+    """Whether a container without an endpoint lives in the network namespace of another, which has one."""
+    inode = kernel.namespace(replica).inode
+    return bool(owner.endpoints) and inode is not None and kernel.namespace(owner).inode == inode
 
 
 def _cidr(endpoint: Endpoint) -> str | None:

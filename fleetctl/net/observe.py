@@ -19,13 +19,13 @@ def observe_topology(
     the engine says remains and the rest is None, with the reason.
     """
     replicas = tuple(replicas)
-    pids = {replica.id: replica.pid for replica in replicas if replica.pid}
+    pids = tuple(replica.pid for replica in replicas if replica.pid)
     host, inside = _read(pids, local=local)
     return join_topology(fleet_name, networks, replicas, host, inside)
 
 
-def _read(pids: Mapping[str, int], *, local: bool) -> tuple[Namespace, Mapping[str, Namespace]]:
-    """The host's namespace, and by container id that of each process."""
+def _read(pids: Iterable[int], *, local: bool) -> tuple[Namespace, Mapping[int, Namespace]]:
+    """The host's namespace, and by pid that of each process."""
     if not local:
         reason = "the engine is on another host, whose kernel is not asked"
     elif sys.platform != "linux":
@@ -33,7 +33,6 @@ def _read(pids: Mapping[str, int], *, local: bool) -> tuple[Namespace, Mapping[s
     else:
         from fleetctl.net.namespaces import read_namespaces
 
-        host, by_pid = read_namespaces(pids.values())
-        return host, {container_id: by_pid[pid] for container_id, pid in pids.items()}
+        return read_namespaces(pids)
     unread = Namespace(unknown=dict.fromkeys(("interfaces", "nsid"), reason))
     return unread, dict.fromkeys(pids, unread)

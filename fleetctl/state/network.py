@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
+from fleetctl.state.filters import FilterRule
 from fleetctl.state.observed import Published
+from fleetctl.state.probes import ReplicaReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +232,8 @@ class Attachment:
     published: tuple[Publication, ...] = ()
     resolved: tuple[str, ...] = ()
     """The names by which its peers in this network reach it: container name, aliases, short id."""
+    reply: ReplicaReply | None = None
+    """What it answered over HTTP just now, where that was asked."""
     unknown: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -243,12 +247,16 @@ class WiredNetwork:
     subnets: tuple[tuple[str, str | None], ...] = ()
     bridge: Interface | None = None
     attachments: tuple[Attachment, ...] = ()
+    nat: tuple[FilterRule, ...] | None = None
+    """The host's address translation that names its bridge, its subnets or an address in them; None where that was not
+    asked for, or with the reason in `unknown`."""
     unknown: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The wiring of one fleet. `unattached` are its replicas that are in none of `networks`."""
+    """The wiring of one fleet, or of whatever the engine has when `fleet` is empty. `unattached` are the replicas that
+    are in none of `networks`."""
 
     fleet: str
     networks: tuple[WiredNetwork, ...] = ()

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from fleetctl.net.join import join_topology
-from fleetctl.state.network import Attachment, BridgePort, Interface, Namespace, Topology
-from fleetctl.state.observed import Endpoint, ObservedNetwork, Replica
+from fleetctl.state.filters import FilterRule, Filters
+from fleetctl.state.network import Attachment, BridgePort, Interface, Listener, Namespace, Process, Topology
+from fleetctl.state.observed import Endpoint, ObservedNetwork, Published, Replica
 
 CASES = sorted(Path(__file__).parent.glob("*.txt"))
 
@@ -20,12 +21,16 @@ CASES = sorted(Path(__file__).parent.glob("*.txt"))
 def test_the_wiring_follows_from_what_engine_and_kernel_say(path: Path) -> None:
     given, expected = path.read_text().split("\n---\n")
     case = yaml.safe_load(given)
+    replicas = [replica(entry) for entry in case["replicas"]]
+    pids = {one.name: one.pid for one in replicas if one.pid}
+    rules = case.get("rules")
     topology = join_topology(
         "demo",
         [network(entry) for entry in case["networks"]],
-        [replica(entry) for entry in case["replicas"]],
+        replicas,
         namespace(case["host"]),
-        {f"id-of-{name}": namespace(entry) for name, entry in case.get("inside", {}).items()},
+        {pids[name]: namespace(entry) for name, entry in case.get("inside", {}).items()},
+        filters=None if rules is None else Filters(tuple(nat_rule(text) for text in rules), case.get("no_rules", {})),
     )
     assert written(topology) == expected
 
@@ -53,8 +58,13 @@ def replica(entry: dict[str, Any]) -> Replica:
             name: Endpoint(network_name=name, **{"network_id": "", "gateway": "10.0.0.1", **facts})
             for name, facts in entry["endpoints"].items()
         },
+        ports=tuple(Published(**port) for port in entry.get("ports", ())),
         pid=entry.get("pid"),
     )
+
+
+def nat_rule(text: str) -> FilterRule:
+    return FilterRule("iptables", "nat", text.split()[1], 1, text, text.partition(" -j ")[2].split()[0])
 
 
 def namespace(entry: dict[str, Any]) -> Namespace:
@@ -62,9 +72,15 @@ def namespace(entry: dict[str, Any]) -> Namespace:
     return Namespace(
         interfaces=None if interfaces is None else tuple(interface(item) for item in interfaces),
         nsid=entry.get("nsid"),
+        inode=entry.get("inode"),
         local_ipv4=frozenset(entry.get("local_ipv4", ())),
+        listeners=tuple(listener(item) for item in entry["listeners"]) if "listeners" in entry else None,
         unknown=entry.get("unknown", {}),
     )
+
+
+def listener(entry: dict[str, Any]) -> Listener:
+    return Listener(entry["protocol"], entry["address"], entry["port"], processes=(Process(900, entry["process"]),))
 
 
 def interface(entry: dict[str, Any]) -> Interface:
@@ -90,6 +106,7 @@ def written(topology: Topology) -> str:
         subnets = "".join(f" {subnet} via {gateway}" for subnet, gateway in wired.subnets)
         lines.append(f"{wired.name} on {end(wired.bridge)}{subnets}")
         lines += [f"  {field}: {reason}" for field, reason in wired.unknown.items()]
+        lines += [f"  nat: {rule.text}" for rule in wired.nat or ()]
         for attachment in wired.attachments:
             lines += attachment_lines(attachment)
     if topology.unattached:
@@ -102,7 +119,12 @@ def written(topology: Topology) -> str:
 def attachment_lines(attachment: Attachment) -> list[str]:
     pair = f"{end(attachment.interface)} = {end(attachment.veth)} > {attachment.port_state}"
     first = f"  {attachment.replica} {attachment.state}, pid {attachment.pid}: {pair}"
-    return [first, *(f"    {field}: {reason}" for field, reason in attachment.unknown.items())]
+    published = [
+        f"    {one.port.host_ip}:{one.port.host_port} by {one.rule} and {one.proxy and one.proxy.name}"
+        + "".join(f"; {field}: {reason}" for field, reason in one.unknown.items())
+        for one in attachment.published
+    ]
+    return [first, *(f"    {field}: {reason}" for field, reason in attachment.unknown.items()), *published]
 
 
 def end(interface: Interface | None) -> str:
