@@ -1,15 +1,191 @@
-"""Every packet filter rule of a network namespace with its counter, and which rules a probe has met."""
+"""Every packet filter rule of a network namespace with its counter, and which rules a probe has met.
+
+Three families of programs write such rules. Those of iptables are shown by iptables-save(8), which alone can read
+its extensions; the rest of nftables comes from the kernel; the legacy tables, which nftables does not know, from
+their own program. Reading changes nothing: iptables-save over nftables only asks, and the legacy one is run only
+where the namespace has such tables, for its tools may load modules where it has none.
+"""
 
 from __future__ import annotations
 
-from fleetctl.state.filters import Filters, RuleHit
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from fleetctl.net.nftables import Listing, filter_rules, list_nftables
+from fleetctl.state.filters import FilterRule, Filters, RuleHit
+
+NOT_PERMITTED = "reading packet filters needs CAP_NET_ADMIN in the network namespace: run as root"
+
+Tool = Literal["iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy"]
+
+_TABLES = ("raw", "mangle", "nat", "filter", "security")  # iptables(8)
+_PATIENCE = 5.0  # seconds; it asks the kernel only, so more means that something hangs
+_SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"  # sbin is often not in a user's PATH
+_POLICY = re.compile(r":(?P<chain>\S+) (?P<policy>\S+) \[(?P<packets>\d+):\d+\]")
+_RULE = re.compile(r"\[(?P<packets>\d+):\d+\] (?P<text>-A (?P<chain>\S+).*)")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')  # a comment may hold anything
+_TARGET = re.compile(r" -[jg] (\S+)")
 
 
 def read_filters() -> Filters:
     """The rules of the network namespace that the calling thread is in. Never raises: see `Filters.unknown`."""
-    return Filters(unknown={"iptables": "not read"})
+    unknown: dict[str, str] = {}
+    rules: list[FilterRule] = []
+    try:
+        listing = list_nftables()
+    except PermissionError:
+        return Filters(unknown=dict.fromkeys(("nft", "iptables", "ip6tables"), NOT_PERMITTED))
+    except OSError as error:
+        unknown["nft"] = f"the kernel does not list nftables: {error.strerror or error}"
+        listing = Listing()
+    shown: set[tuple[str, str]] = set()
+    for tool, family in _NFT_TOOLS:
+        if any((family, table) in listing.tables for table in _TABLES):
+            saved = _saved(tool, (f"{tool}-nft-save", f"{tool}-save"), unknown)
+            shown |= {(family, rule.table) for rule in saved}
+            rules.extend(_counting(saved, listing, family))
+    rules.extend(filter_rules(listing, without=frozenset(shown)))
+    for legacy, names in _LEGACY_TOOLS:
+        if _has_legacy_tables(legacy, names, unknown):
+            rules.extend(_saved(legacy, (f"{legacy}-save", f"{legacy.removesuffix('-legacy')}-save"), unknown))
+    return Filters(rules=tuple(rules), unknown=unknown)
+
+
+_NFT_TOOLS: tuple[tuple[Tool, str], ...] = (("iptables", "ip"), ("ip6tables", "ip6"))
+_LEGACY_TOOLS: tuple[tuple[Tool, str], ...] = (
+    ("iptables-legacy", "ip_tables_names"),
+    ("ip6tables-legacy", "ip6_tables_names"),
+)
+
+
+def _has_legacy_tables(tool: Tool, names: str, unknown: dict[str, str]) -> bool:
+    """Whether the namespace has any; which ones it has is a secret of root's."""
+    try:
+        return bool(Path(f"/proc/thread-self/net/{names}").read_text().strip())
+    except FileNotFoundError:
+        return False  # the kernel has no legacy tables at all
+    except OSError as error:
+        unknown[tool] = f"whether there are legacy tables: {error.strerror}"
+        return False
+
+
+def _saved(tool: Tool, programs: Sequence[str], unknown: dict[str, str]) -> tuple[FilterRule, ...]:
+    """What the first of `programs` that is installed says, if it speaks of the wanted kind of tables."""
+    program = next((found for one in programs if (found := shutil.which(one, path=_SBIN))), None)
+    if program is None:
+        unknown[tool] = f"{programs[-1]} is not installed"
+        return ()
+    try:
+        done = subprocess.run([program, "-c"], capture_output=True, timeout=_PATIENCE, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        unknown[tool] = f"{program}: {error}"
+        return ()
+    text = done.stdout.decode("utf-8", "backslashreplace")
+    if done.returncode:
+        last = done.stderr.decode("utf-8", "backslashreplace").strip().rpartition("\n")[2]
+        unknown[tool] = f"{program}: {last or f'exit code {done.returncode}'}"
+    elif ("(nf_tables)" in text.partition("\n")[0]) == tool.endswith("-legacy"):
+        unknown[tool] = f"{program} shows the other kind of tables only"
+        return ()
+    return tuple(parse_saved(tool, text))
+
+
+def parse_saved(tool: Tool, text: str) -> Iterator[FilterRule]:
+    """The rules and policies in what iptables-save -c wrote; for a chain of nobody's, whose end returns, too."""
+    table = ""
+    positions: dict[tuple[str, str], int] = {}
+    for line in text.splitlines():
+        if line.startswith("*"):
+            table = line[1:]
+        elif policy := _POLICY.fullmatch(line):
+            built_in = policy["policy"] != "-"
+            verdict = policy["policy"] if built_in else "RETURN"
+            packets = int(policy["packets"]) if built_in else None
+            yield FilterRule(tool, table, policy["chain"], 0, f"policy {verdict}", verdict, packets)
+        elif rule := _RULE.fullmatch(line):
+            place = (table, rule["chain"])
+            positions[place] = positions.get(place, 0) + 1
+            target = _TARGET.search(_QUOTED.sub('""', rule["text"]))
+            verdict = target[1] if target else ""
+            yield FilterRule(tool, table, *place[1:], positions[place], rule["text"], verdict, int(rule["packets"]))
+
+
+def _counting(rules: Iterable[FilterRule], listing: Listing, family: str) -> Iterator[FilterRule]:
+    """iptables-save shows 0 for a policy that does not count at all: the kernel knows which do."""
+    silent = {
+        (chain.table, chain.chain_name) for chain in listing.chains if chain.family == family and chain.packets is None
+    }
+    for rule in rules:
+        mute = rule.position == 0 and (rule.table, rule.chain) in silent
+        yield replace(rule, packets=None) if mute else rule
 
 
 def hits(before: Filters, after: Filters) -> tuple[RuleHit, ...]:
-    """The rules and policies that counted packets between the two readings, in a packet's order."""
-    return ()
+    """The rules and policies that counted packets between the two readings, in a packet's order.
+
+    A rule is known again by its place and text, whatever was added or removed beside it meanwhile. One that was
+    added or began to count anew meanwhile has no count to compare with.
+    """
+    earlier = {key: rule.packets for key, rule in _identified(before.rules)}
+    found = []
+    for key, rule in _identified(in_order(after.rules)):
+        packets = earlier.get(key)
+        if packets is not None and rule.packets is not None and rule.packets > packets:
+            found.append(RuleHit(rule, rule.packets - packets))
+    return tuple(found)
+
+
+def _identified(rules: Iterable[FilterRule]) -> Iterator[tuple[tuple[str, str, str, str, int], FilterRule]]:
+    """Each rule with what stays the same of it: where it is, its text, and which of equal ones it is."""
+    seen: Counter[tuple[str, str, str, str]] = Counter()
+    for rule in rules:
+        text = "policy" if rule.position == 0 else rule.text
+        where = (rule.tool, rule.table, rule.chain, text)
+        seen[where] += 1
+        yield (*where, seen[where]), rule
+
+
+_HOOKS = ("ingress", "prerouting", "input", "forward", "output", "postrouting")
+_PRIORITIES = {"raw": -300, "mangle": -150, "nat": -100, "filter": 0, "security": 50}
+"""Of iptables' tables at a hook (linux/netfilter_ipv4.h); at the end of the way nat comes after filter."""
+_BASE = re.compile(r"hook (?P<hook>\w+).* priority (?P<priority>-?\d+)")
+
+
+def in_order(rules: Sequence[FilterRule]) -> Iterator[FilterRule]:
+    """Every rule once, as a packet meets them: by hook, table and chain, into each chain where it is jumped to."""
+    chains: dict[tuple[str, str, str], list[FilterRule]] = {}
+    for rule in rules:
+        chains.setdefault((rule.tool, rule.table, rule.chain), []).append(rule)
+    walked: set[tuple[str, str, str]] = set()
+
+    def walk(place: tuple[str, str, str]) -> Iterator[FilterRule]:
+        if place in walked or place not in chains:
+            return
+        walked.add(place)
+        for rule in sorted(chains[place], key=lambda rule: rule.position or len(rules)):  # the policy comes last
+            yield rule
+            yield from walk((rule.tool, rule.table, rule.verdict))
+
+    for place in sorted(chains, key=lambda place: _rank(chains[place])):
+        yield from walk(place)
+
+
+def _rank(chain: Sequence[FilterRule]) -> tuple[int, int]:
+    """Where on the way a chain is entered: hook and priority; after all others where only jumps lead to it."""
+    policy = next((rule for rule in chain if rule.position == 0), chain[0])
+    base = _BASE.search(policy.text)
+    if base:
+        hook, priority = base["hook"], int(base["priority"])
+    elif policy.tool != "nft" and policy.verdict != "RETURN":
+        hook, priority = policy.chain.lower(), _PRIORITIES.get(policy.table, 0)
+        if policy.table == "nat" and hook in ("input", "postrouting"):
+            priority = 100
+    else:
+        return len(_HOOKS), 0
+    return _HOOKS.index(hook) if hook in _HOOKS else len(_HOOKS), priority

@@ -13,7 +13,7 @@ class FilterRule:
     shows, without counters. `verdict` is what it does in the end: ACCEPT, DROP, REJECT, DNAT, MASQUERADE …, or the
     chain it jumps to. `packets` it has counted since it was made, None where it counts none."""
 
-    tool: Literal["iptables", "ip6tables", "iptables-legacy", "nft"]
+    tool: Literal["iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy", "nft"]
     table: str
     chain: str
     position: int
