@@ -10,6 +10,9 @@ from fleetctl.state.filters import Filters, RuleHit, Trace
 from fleetctl.state.network import Namespace
 from fleetctl.state.probes import Outcome, Probe, Question, Resolution
 
+AT_ONCE = 16
+"""Questions and probes that run side by side; each is bounded by its own timeout."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -23,6 +26,12 @@ class Request:
     questions: tuple[Question, ...] = ()
     probes: tuple[Probe, ...] = ()
     traced: tuple[Probe, ...] = ()
+
+    @property
+    def longest(self) -> float:
+        """Seconds that questions and probes take at most."""
+        waits = [question.timeout for question in self.questions] + [probe.timeout for probe in self.probes]
+        return sum(waits) / AT_ONCE + max(waits, default=0) + sum(probe.timeout for probe in self.traced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,8 @@ class Vantage(Protocol):
 
     name: str
     """How it asks, for people: "this host", "helper container" or "the engine only"."""
+    reasons: tuple[str, ...]
+    """Why no better place was taken, one for each that was tried."""
 
     def ask(self, request: Request) -> Answer:
         """Carry out the request and return the answers."""
