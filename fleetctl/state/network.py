@@ -93,6 +93,7 @@ class PolicyRule:
 
     priority: int
     text: str
+    ipv6: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fleetctl.net.namespaces import read_namespaces
+from fleetctl.net.links import addresses, interfaces, list_links, namespace_id
 from fleetctl.net.netlink import Netlink
 from fleetctl.net.proc import local_ipv4
 
@@ -33,7 +34,8 @@ def facts_of_files() -> dict[str, tuple[str, ...]]:
 def test_interfaces_are_what_the_kernels_files_say() -> None:
     before = facts_of_files()
     with closing(Netlink()) as netlink:
-        links = {link.name: link for link in netlink.interfaces(addresses=True)}
+        listed = interfaces(list_links(netlink, counters=False), addresses(netlink))
+    links = {link.name: link for link in listed}
     steady = {name: facts for name, facts in facts_of_files().items() if before.get(name) == facts}
     assert "lo" in steady
     for name, facts in steady.items():
@@ -44,37 +46,37 @@ def test_interfaces_are_what_the_kernels_files_say() -> None:
 
 def test_a_listing_without_loopback_is_an_error_and_not_an_empty_namespace() -> None:
     class Refused(Netlink):
-        def _ask(self, request: bytes) -> list[bytes]:
+        def ask(self, request: bytes) -> list[bytes]:
             return []
 
     with closing(Refused()) as netlink, pytest.raises(OSError, match="no loopback"):
-        netlink.interfaces(addresses=False)
+        list_links(netlink, counters=False)
 
 
 def test_a_listing_that_changed_while_it_was_written_is_asked_for_again() -> None:
     class Restless(Netlink):
         interruptions = 3
 
-        def _ask(self, request: bytes) -> list[bytes]:
+        def ask(self, request: bytes) -> list[bytes]:
             if self.interruptions:
                 self.interruptions -= 1
                 raise InterruptedError
-            return super()._ask(request)
+            return super().ask(request)
 
     with closing(Restless()) as netlink:
-        assert netlink.interfaces(addresses=False)[0].name == "lo"
+        assert interfaces(list_links(netlink, counters=False), {})[0].name == "lo"
         netlink.interruptions = 1000
         with pytest.raises(OSError, match="came or went"):
-            netlink.interfaces(addresses=False)
+            list_links(netlink, counters=False)
 
 
 def test_the_number_of_a_namespace_is_none_for_the_own_one_and_an_error_for_nobodys() -> None:
     with subprocess.Popen(["true"]) as dead:
         pass
     with closing(Netlink()) as netlink:
-        assert netlink.namespace_id(pid=os.getpid()) is None
+        assert namespace_id(netlink, pid=os.getpid()) is None
         with pytest.raises(ProcessLookupError):
-            netlink.namespace_id(pid=dead.pid)
+            namespace_id(netlink, pid=dead.pid)
 
 
 def test_a_dead_process_is_a_reason_and_not_an_exception() -> None:
@@ -96,7 +98,7 @@ def test_anyone_can_read_the_own_addresses_of_a_processs_namespace() -> None:
 
 def test_pyroute2_is_not_imported_as_a_whole_but_can_be_afterwards() -> None:
     program = (
-        "import sys, fleetctl.net.netlink\n"
+        "import sys, fleetctl.net.namespaces\n"
         "assert 'asyncio' not in sys.modules and 'pyroute2.ndb' not in sys.modules\n"
         "from pyroute2 import IPRoute\n"
         "with IPRoute() as route: assert route.get_links()\n"

@@ -1,0 +1,96 @@
+"""Processes and the sockets they hold (proc_pid_stat(5), proc_pid_fd(5), proc_pid_limits(5))."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from fleetctl.net.proc import numbered, read_small
+from fleetctl.state.network import Process
+
+_SOCKET = "socket:["
+_LIMIT = "Max open files"
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Processes, and those that hold a socket by its inode."""
+
+    processes: tuple[Process, ...] = ()
+    holders: Mapping[int, tuple[Process, ...]] = field(default_factory=dict)
+
+
+def read_processes(pids: Iterable[int]) -> Holdings:
+    """Those processes with every socket they hold; one that vanished meanwhile is left out."""
+    processes = []
+    holders: dict[int, tuple[Process, ...]] = {}
+    for pid in pids:
+        try:
+            inodes, files = open_sockets(pid)
+            process = read_process(pid, files)
+        except OSError:
+            continue
+        processes.append(process)
+        for inode in inodes:
+            holders[inode] = (*holders.get(inode, ()), process)
+    return Holdings(tuple(processes), holders)
+
+
+def read_process(pid: int, files: int | None) -> Process:
+    """Name, parent, state and limit; `files` are counted already. Raises OSError when it is gone."""
+    # The name stands in parentheses and may hold any character, also a parenthesis.
+    before, _, after = read_small(f"/proc/{pid}/stat").rpartition(")")
+    state, parent, *_ = after.split(maxsplit=2)
+    return Process(pid, before.partition("(")[2], int(parent), state, files, _file_limit(pid))
+
+
+def _file_limit(pid: int) -> int | None:
+    """The soft limit of open files; prlimit(2) would need a capability for a process of another user."""
+    for line in read_small(f"/proc/{pid}/limits").splitlines():
+        if line.startswith(_LIMIT):
+            soft = line[len(_LIMIT) :].split()[0]
+            return int(soft) if soft.isdecimal() else None
+    return None
+
+
+def open_sockets(pid: int) -> tuple[frozenset[int], int | None]:
+    """Inodes of the sockets the process holds, and how many files it has open.
+
+    Nothing and None where only its user may know. Raises OSError when it is gone.
+    """
+    try:
+        directory = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        return frozenset(), None
+    inodes = set()
+    try:
+        names = os.listdir(directory)  # noqa: PTH208 - of an open directory
+        for name in names:
+            try:
+                target = os.readlink(name, dir_fd=directory)
+            except FileNotFoundError:  # closed meanwhile
+                continue
+            if target.startswith(_SOCKET):
+                inodes.add(int(target[len(_SOCKET) : -1]))
+    except PermissionError:
+        return frozenset(), None
+    finally:
+        os.close(directory)
+    return frozenset(inodes), len(names)
+
+
+def find_holders(wanted: Collection[int]) -> Mapping[int, tuple[Process, ...]]:
+    """Who of all processes holds the sockets with these inodes, by inode."""
+    holders: dict[int, tuple[Process, ...]] = {}
+    for pid in numbered("/proc") if wanted else ():
+        try:
+            inodes, files = open_sockets(pid)
+            held = inodes.intersection(wanted)
+            process = read_process(pid, files) if held else None
+        except OSError:
+            continue
+        if process:
+            for inode in held:
+                holders[inode] = (*holders.get(inode, ()), process)
+    return holders
