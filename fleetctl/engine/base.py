@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from fleetctl.plan.actions import Action
 from fleetctl.spec.model import Build
@@ -44,6 +44,19 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Let go of all connections."""
+
+
+@runtime_checkable
+class HelperHost(Protocol):
+    """An engine that runs helper containers, which see its host. Both methods raise only kinds of FleetError."""
+
+    def ensure_helper(self, image: str, files: Mapping[str, bytes]) -> None:
+        """Build the image of that name from the files (content by name, a Dockerfile among them) where it is
+        missing."""
+
+    def run_helper(self, image: str, line: bytes, patience: float) -> bytes:
+        """What a helper container made from the image answers to the line within `patience` seconds; nothing is left
+        of it."""
 
 
 @dataclass(frozen=True, slots=True)

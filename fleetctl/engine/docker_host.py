@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fleetctl.engine import labels, translate
 from fleetctl.engine.endpoint import Endpoint
 from fleetctl.engine.faults import translated
 from fleetctl.errors import EngineUnreachable, FleetError
-from fleetctl.state.observed import Observed, ObservedImage, Replica
+from fleetctl.state.observed import Observed, ObservedImage, ObservedNetwork, Replica
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 GONE_OR_ENDED = (404, 409)
 """No such container; it is not running (Docker Engine API, ContainerTop)."""
+
+WIRING_EVENTS = (
+    *("create", "start", "restart", "die", "pause", "unpause", "rename", "destroy", "health_status"),
+    *("connect", "disconnect"),
+)
+"""Events after which the wiring may be another (Docker Engine API, SystemEvents); not those of each exec."""
 
 
 class DockerHost:
@@ -70,6 +77,23 @@ class DockerHost:
             containers = self.client.containers(all=True, filters=filters)
         found = (translate.replica_from_list(entry) for entry in containers)
         return tuple(sorted(found, key=lambda replica: (replica.service, replica.number, replica.name)))
+
+    def everything(self) -> tuple[tuple[Replica, ...], tuple[ObservedNetwork, ...]]:
+        """Every container and network of the engine, by name, whoever made them; two calls."""
+        with translated("look at all containers and networks", self.endpoint):
+            containers, networks = self.client.containers(all=True), self.client.networks()
+        replicas = (translate.replica_from_list(entry) for entry in containers)
+        found = (translate.network_from_json(entry) for entry in networks)
+        return tuple(sorted(replicas, key=lambda one: one.name)), tuple(sorted(found, key=lambda one: one.name))
+
+    def events(self) -> Iterator[str]:
+        """What happens to containers and networks from now on, one text each such as "container die"; blocks until
+        something does. Ends when the engine ends."""
+        filters = {"type": ["container", "network"], "event": list(WIRING_EVENTS)}
+        with translated("follow the engine's events", self.endpoint):
+            # Apart from the other calls: this answer lasts as long as somebody listens, and has no timeout.
+            for event in self.client.events(decode=True, filters=filters):
+                yield f"{event.get('Type')} {event.get('Action')}"
 
     def with_containers(self, entry: dict[str, Any], fleet_name: str) -> dict[str, Any] | None:
         """The network as inspection shows it, with what is attached, if it is the fleet's; None when it is gone."""
@@ -162,6 +186,26 @@ class DockerHost:
             "os": f"{version.get('Os')}/{version.get('Arch')}",
             "kernel": str(version.get("KernelVersion")),
         }
+
+    def started(self) -> datetime | None:
+        """When the engine began to run; None where that cannot be known from here."""
+        from fleetctl.engine.daemon import started
+
+        return started(self.endpoint)
+
+    # Look through a helper container
+
+    def ensure_helper(self, image: str, files: Mapping[str, bytes]) -> None:
+        """Build the helper's image where it is missing; `progress` gets one line then."""
+        from fleetctl.engine.helper import ensure_image
+
+        ensure_image(self.client, self.endpoint, image, files, self.progress)
+
+    def run_helper(self, image: str, line: bytes, patience: float) -> bytes:
+        """What a helper container answers to the line."""
+        from fleetctl.engine.helper import run_helper
+
+        return run_helper(self.client, self.endpoint, image, self.run, line, patience)
 
     # Act
 
