@@ -29,11 +29,11 @@ _CLOSE_ON_EXEC, _CREATE = 1, 6  # FSOPEN_CLOEXEC and FSMOUNT_CLOEXEC; FSCONFIG_C
 _INITIAL_PIDS = 0xEFFFFFFC  # PROC_PID_INIT_INO: the inode of the first pid namespace
 _INSTANCE = re.compile(r"fleetctl-(\d+)")
 
-# A message of ARP has 28 bytes and 14 of the link's header, fewer than any packet of TCP.
 _EVENTS = {
-    "net/net_dev_queue": "len != 42",
-    "net/netif_receive_skb": "len != 28",
-    "skb/kfree_skb": "protocol == 0x0800 || protocol == 0x86dd",
+    "net/net_dev_queue": "",
+    "net/netif_receive_skb": "",
+    "skb/kfree_skb": "protocol == 0x0800 || protocol == 0x86dd",  # ETH_P_IP, ETH_P_IPV6
+    "irq/softirq_entry": "vec == 1 || vec == 8",  # TIMER_SOFTIRQ, HRTIMER_SOFTIRQ
 }
 _SETTINGS = {
     "buffer_size_kb": "128",  # for each processor; more than a thousand events
@@ -94,7 +94,8 @@ def _switch_on(instance: int) -> None:
         _write(instance, setting, value)
     _write(instance, "set_event_pid", " ".join(map(str, (threading.get_native_id(), *_softirq_threads()))))
     for event, wanted in _EVENTS.items():
-        _write(instance, f"events/{event}/filter", wanted)
+        if wanted:
+            _write(instance, f"events/{event}/filter", wanted)
         _write(instance, f"events/{event}/enable", "1")
 
 

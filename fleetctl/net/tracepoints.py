@@ -5,32 +5,43 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from fleetctl.state.filters import TracePoint
 
 # TASK-PID [CPU] FLAGS TIME: EVENT: FIELDS; the third flag says what interrupted the task (trace/ftrace.rst)
 _LINE = re.compile(r"\s*.*-(?P<pid>\d+)\s+\[\d+\] ..(?P<interrupt>.)\S+\s+[\d.]+: (?P<event>\w+): (?P<fields>.*)")
-_PASSING = re.compile(r"dev=(?P<interface>\S+) skbaddr=(?P<packet>\w+)")
+_PASSING = re.compile(r"dev=(?P<interface>\S+) skbaddr=(?P<packet>\w+) len=(?P<length>\d+)")
 _FREED = re.compile(
     r"skbaddr=(?P<packet>\w+) .*?location=(?P<location>[^\s+]+)\S*(?: \[\w+\])?(?: reason: (?P<reason>\w+))?"
 )
-_HEALTHY = frozenset({"QUEUE_PURGE", "SKB_CONSUMED", "CONSUMED"})
-"""Reasons by which sockets give back what they have used or no longer need."""
+_HEALTHY = frozenset(
+    {"QUEUE_PURGE", "SKB_CONSUMED", "TCP_ABORT_ON_DATA", "TCP_CLOSE", "TCP_OFOMERGE", "TCP_OLD_ACK", "TCP_OLD_DATA"}
+)
+"""Reasons by which a socket gives back what it has read, has twice, or needs no longer once it is closed."""
+_SOCKETS = ("tcp_", "sk_", "__sk_", "skb_queue_", "inet_csk_")
+"""Where the kernel frees packets for the same without saying why (NOT_SPECIFIED); elsewhere that is a loss."""
+_ARP_LENGTH = {"tx": 42, "rx": 28}
+"""Bytes of an ARP message, as it is sent with the link's header; no packet of TCP has so few."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the buffer. `packet` stands for the address of its sk_buff, which stays with it all the way."""
+    """One line of the buffer. `packet` stands for the address of its sk_buff, which stays with it all the way.
+
+    Without a point it says that the kernel begins to run timers.
+    """
 
     pid: int
     in_interrupt: bool
-    packet: str
-    point: TracePoint
+    packet: str = ""
+    point: TracePoint | None = None
+    arp: bool = False
 
 
 def read_points(text: str) -> tuple[TracePoint, ...]:
     """The points of the probe's own packets in order, from the file `trace` of a buffer (tracefs)."""
-    return tuple(event.point for event in _own(_events(text)))
+    return tuple(event.point for event in _own(_events(text)) if event.point and not event.arp)
 
 
 def _events(text: str) -> Iterator[Event]:
@@ -38,16 +49,23 @@ def _events(text: str) -> Iterator[Event]:
         found = _LINE.fullmatch(line)
         if not found:
             continue
-        if found["event"] == "kfree_skb" and (freed := _FREED.match(found["fields"])):
-            if freed["reason"] in _HEALTHY:
-                continue
-            packet, point = freed["packet"], TracePoint("drop", None, freed["reason"], freed["location"])
+        pid, in_interrupt = int(found["pid"]), found["interrupt"] != "."
+        if found["event"] == "softirq_entry":
+            yield Event(pid, in_interrupt=True)
+        elif found["event"] == "kfree_skb":
+            freed = _FREED.match(found["fields"])
+            if freed and not _healthy(freed["reason"], freed["location"]):
+                yield Event(
+                    pid, in_interrupt, freed["packet"], TracePoint("drop", None, freed["reason"], freed["location"])
+                )
         elif passing := _PASSING.match(found["fields"]):
-            direction = "tx" if found["event"] == "net_dev_queue" else "rx"
-            packet, point = passing["packet"], TracePoint(direction, passing["interface"])
-        else:
-            continue
-        yield Event(int(found["pid"]), found["interrupt"] != ".", packet, point)
+            way: Literal["tx", "rx"] = "tx" if found["event"] == "net_dev_queue" else "rx"
+            arp = int(passing["length"]) == _ARP_LENGTH[way]
+            yield Event(pid, in_interrupt, passing["packet"], TracePoint(way, passing["interface"]), arp)
+
+
+def _healthy(reason: str | None, location: str) -> bool:
+    return reason in _HEALTHY or (reason in (None, "NOT_SPECIFIED") and location.startswith(_SOCKETS))
 
 
 def _own(events: Iterator[Event]) -> Iterator[Event]:
@@ -55,16 +73,18 @@ def _own(events: Iterator[Event]) -> Iterator[Event]:
 
     What the thread does itself is the probe's. In an interrupt one packet after the other is received and all that
     comes of it done at once: so what follows a reception belongs to the packet received, and that is the probe's if
-    the probe sent it before.
+    the probe sent it before. ARP takes part in it: its answer sends the packets that have waited for it. What a
+    timer sends or drops is another connection's, as the probe's own has hardly begun.
     """
     sent: set[str] = set()
-    ours: dict[int, bool] = {}
+    ours: set[int] = set()
+    """The threads that are in an interrupt with a packet of the probe."""
     for event in events:
-        if not event.in_interrupt:
-            ours[event.pid] = True
-        elif event.point.event == "rx":
-            ours[event.pid] = event.packet in sent
-        if ours.get(event.pid, event.packet in sent):
-            if event.point.event == "tx":
+        if not event.in_interrupt or (event.point and event.point.event == "rx" and event.packet in sent):
+            ours.add(event.pid)
+        elif event.point is None or event.point.event == "rx":
+            ours.discard(event.pid)
+        if event.pid in ours:
+            if event.point and event.point.event == "tx":
                 sent.add(event.packet)
             yield event
