@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import socket
+import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import ip_address
 
 import h11
@@ -36,7 +38,13 @@ def ask(probe: Probe, open_socket: OpenSocket) -> Outcome:
             connection.connect((probe.address, probe.port))
             source = str(connection.getsockname()[0])
             stage = "request"
-            if asked is not None:
+            if probe.tls:
+                connection.settimeout(remaining(deadline))
+                connection.sendall(client_hello())
+                answer.sent = True
+                answer.first = connection.recv(64)
+                answer.received = len(answer.first)
+            elif asked is not None:
                 converse(connection, asked, deadline, answer, BODY_LIMIT)
             stage = "done"
     except h11.RemoteProtocolError:
@@ -59,6 +67,16 @@ def ask(probe: Probe, open_socket: OpenSocket) -> Outcome:
         source=source,
         server=answer.headers.get("server"),
     )
+
+
+def client_hello() -> bytes:
+    """The first message of a TLS handshake (RFC 8446, 4.1.2)."""
+    written = ssl.MemoryBIO()
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), written).do_handshake()
+    return written.read()
 
 
 def error_name(problem: OSError) -> str:

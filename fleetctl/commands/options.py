@@ -54,6 +54,11 @@ class FleetSource:
             warn(warning)
         return fleet
 
+    def load_if_there(self) -> Fleet | None:
+        """The fleet where a file was named or is found; None where there is none to find."""
+        named = self.files or self.fleet_name or os.environ.get("FLEET_FILE") or os.environ.get("FLEET_NAME")
+        return self.load_name() if named or find_file(Path.cwd()) else None
+
     def load_name(self) -> Fleet:
         """A fleet that is known by name only, where no file says more: enough to look at it or take it down."""
         from fleetctl.spec.model import Fleet

@@ -15,6 +15,7 @@ COMMANDS = {
     "completion": ("completion", "command"),
     "config": ("config", "command"),
     "curl": ("curl", "command"),
+    "diagnose": ("diagnose", "command"),
     "doctor": ("doctor", "command"),
     "down": ("down", "command"),
     "exec": ("exec", "command"),

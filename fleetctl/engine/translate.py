@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -14,6 +14,7 @@ from fleetctl.engine import labels
 from fleetctl.state.observed import (
     Endpoint,
     Health,
+    Inspection,
     ObservedImage,
     ObservedNetwork,
     ObservedVolume,
@@ -115,7 +116,41 @@ def with_inspection(replica: Replica, entry: Json) -> Replica:
         started=parse_time(state.get("StartedAt")),
         pid=(state.get("Pid") or None) if running else None,
         exit_code=None if running else state.get("ExitCode"),
+        inspection=inspection(entry),
     )
+
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+def inspection(entry: Json) -> Inspection:
+    """How the container was asked to run and how it ended."""
+    state, asked = entry.get("State") or {}, entry.get("HostConfig") or {}
+    environment = (line.partition("=") for line in (entry.get("Config") or {}).get("Env") or [])
+    checks = (state.get("Health") or {}).get("Log") or []
+    nano = asked.get("NanoCpus") or 0
+    quota, period = asked.get("CpuQuota") or 0, asked.get("CpuPeriod") or 100_000
+    return Inspection(
+        error=state.get("Error") or "",
+        out_of_memory=bool(state.get("OOMKilled")),
+        finished=parse_time(state.get("FinishedAt")),
+        restart_policy=(asked.get("RestartPolicy") or {}).get("Name") or "no",
+        network_mode=asked.get("NetworkMode") or "",
+        proxies={name.lower(): value for name, _, value in environment if name.lower() in PROXIES and value},
+        requested=tuple(sorted(requested(asked.get("PortBindings") or {}), key=port_order)),
+        health_output=str(checks[-1].get("Output") or "") if checks else "",
+        memory=asked.get("Memory") or None,
+        cpus=nano / 1e9 if nano else quota / period if quota > 0 else None,
+    )
+
+
+def requested(bindings: Json) -> Iterator[Published]:
+    """The ports that were to be published, from HostConfig.PortBindings: {"80/tcp": [{"HostIp", "HostPort"}]}."""
+    for wanted, hosts in bindings.items():
+        port, _, protocol = wanted.partition("/")
+        for host in hosts or [{}]:
+            number = (host.get("HostPort") or "").partition("-")[0]
+            yield Published(int(port), protocol or "tcp", host.get("HostIp") or None, int(number) if number else None)
 
 
 def parse_time(text: str | None) -> datetime | None:

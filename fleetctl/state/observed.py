@@ -38,9 +38,28 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Inspection:
+    """What only an inspection tells of how a container was asked to run and how it ended. `requested` are the ports
+    that were to be published; `proxies` the proxy variables of its environment, by lower-case name; `memory` in bytes;
+    `health_output` the last lines its health check printed, raw."""
+
+    error: str = ""
+    out_of_memory: bool = False
+    finished: datetime | None = None
+    restart_policy: str = "no"
+    network_mode: str = ""
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    requested: tuple[Published, ...] = ()
+    health_output: str = ""
+    memory: int | None = None
+    cpus: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Replica:
     """One container of ours. `endpoints` is keyed by the network's name in the engine. `digests` is what it was made
-    from (key path -> short digest). `restarts`, `started` and `pid` come only with inspection, else None."""
+    from (key path -> short digest). `restarts`, `started`, `pid` and `inspection` come only with inspection, else
+    None."""
 
     id: str
     name: str
@@ -61,6 +80,7 @@ class Replica:
     restarts: int | None = None
     started: datetime | None = None
     pid: int | None = None
+    inspection: Inspection | None = None
 
 
 @dataclass(frozen=True, slots=True)

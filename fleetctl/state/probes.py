@@ -54,6 +54,8 @@ class Probe:
     path: str | None = "/"
     host: str | None = None
     timeout: float = 1.0
+    tls: bool = False
+    """Send the beginning of a TLS handshake instead, and take the first bytes that come back."""
 
 
 Stage = Literal["open", "connect", "request", "answer", "body", "done"]

@@ -1,0 +1,191 @@
+"""What is wrong with an answer over HTTP, or with its absence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from fleetctl.diagnosis.scene import Evidence, Finding, Scene, Target, Way, finding
+from fleetctl.state.observed import Inspection, Replica
+from fleetctl.state.probes import Outcome
+
+SLOW = 2000.0
+"""Milliseconds beyond which an answer counts as late."""
+TLS_RECORD = (0x15, 0x16)
+"""First byte of a TLS record: alert or handshake (RFC 8446, 5.1)."""
+MISDIRECTED, TOO_EARLY_TO_SAY = 421, 503
+
+
+def is_good(outcome: Outcome, *, strict: bool) -> bool:
+    """Whether the answer is one: complete, no error of the server's and no redirect to its own host. `strict` when the
+    path is known to be right, so that 4xx is an error too."""
+    if not outcome.answered:
+        return False
+    if outcome.status is None:
+        return True
+    return outcome.status < (400 if strict else 500) and outcome.status != MISDIRECTED and not to_localhost(outcome)
+
+
+def told(outcome: Outcome) -> str:
+    """An outcome in a few words."""
+    if outcome.answered:
+        what = f"HTTP {outcome.status}" if outcome.status is not None else "connected"
+        return f"{what} in {outcome.milliseconds:.0f} ms"
+    if outcome.error == "timeout":
+        where = {"connect": "no connection", "answer": "connected, but no answer", "body": "the answer broke off"}
+        return f"{where.get(outcome.stage, outcome.stage)} within {outcome.probe.timeout:g} s"
+    words = {
+        "ECONNREFUSED": "connection refused",
+        "EHOSTUNREACH": "no route to host",
+        "ENETUNREACH": "network is unreachable",
+        "ECONNRESET": "connection reset",
+        "EACCES": "not permitted",
+        "EPERM": "not permitted",
+        "EADDRNOTAVAIL": "no local address or port is free",
+        "closed": "connection closed without an answer" if not outcome.received else "the answer broke off",
+        "protocol": "what answers does not speak HTTP",
+    }
+    return words.get(outcome.error or "", outcome.error or f"ended at {outcome.stage}")
+
+
+def examine(way: Way, target: Target, container: Replica, scene: Scene) -> Iterator[Finding]:
+    """For a way that got through to the server: what its answer says."""
+    outcome = way.last
+    if outcome is None or not outcome.connected:
+        return
+    name = container.name
+    show = f"curl -sv -m 5 http://{outcome.probe.address}:{outcome.probe.port}{outcome.probe.path or '/'}"
+    seen = Evidence(f"from {way.source}: {told(outcome)}", show)
+    if speaks_tls(way):
+        byte = Evidence(
+            "it speaks TLS: it answers a TLS greeting in kind",
+            f"openssl s_client -connect {outcome.probe.address}:{outcome.probe.port}",
+        )
+        yield finding(
+            "tls-on-plain-port",
+            name,
+            seen,
+            byte,
+            cure="ask it by https, or let the server speak plain HTTP at this port",
+        )
+    elif outcome.status is not None and outcome.answered:
+        yield from status(way, outcome, target, name, seen)
+    elif outcome.error == "timeout" and outcome.stage == "answer":
+        yield finding(
+            "no-answer",
+            name,
+            seen,
+            Evidence("its listening queue is empty: it took the connection"),
+            cure="the server took the request and does not answer: see its log, its workers and what they wait for",
+            commands=(f"docker top {name}", f"docker logs --tail 50 {name}"),
+        )
+    elif outcome.error == "protocol":
+        start = outcome.first[:32]
+        yield finding(
+            "not-http",
+            name,
+            seen,
+            Evidence(f"the first bytes are {start!r}"),
+            cure="another protocol is spoken at this port: name the port that speaks HTTP",
+        )
+
+
+def status(way: Way, outcome: Outcome, target: Target, name: str, seen: Evidence) -> Iterator[Finding]:
+    code = outcome.status or 0
+    logs = (f"docker logs --tail 50 {name}",)
+    if to_localhost(outcome):
+        where = Evidence(f"it redirects to {outcome.location}", seen.command)
+        yield finding(
+            "redirect-to-localhost",
+            name,
+            seen,
+            where,
+            cure="set the server's public URL: for a client localhost is the client itself",
+        )
+    elif way.outcome is not None and host_matters(way):
+        host = next(one.probe.host for one in way.other_hosts if one.answered and (one.status or 500) < 400)
+        other = Evidence(f"with 'Host: {host}' it answers", f"{seen.command} -H 'Host: {host}'")
+        yield finding(
+            "host-refused",
+            name,
+            seen,
+            other,
+            cure="allow the host name that clients use (such as ALLOWED_HOSTS or server_name)",
+        )
+    elif code == MISDIRECTED:
+        yield finding(
+            "host-refused", name, seen, cure="it refuses the Host header: allow the host name that clients use"
+        )
+    elif code == TOO_EARLY_TO_SAY:
+        yield finding(
+            "draining",
+            name,
+            seen,
+            cure="it takes no requests for now: wait until it does, or ask another replica",
+            commands=logs,
+        )
+    elif code >= 500:
+        yield finding("server-error", name, seen, cure="the network is in order: see the server's log", commands=logs)
+    elif code >= 400 and target.http is not None:
+        yield finding(
+            "client-error",
+            name,
+            seen,
+            cure=f"the network is in order: path {outcome.probe.path} is refused; mend the server or name another path in x-fleet.http",
+        )
+    elif outcome.milliseconds >= SLOW:
+        yield finding(
+            "slow",
+            name,
+            seen,
+            cure="the network is in order: raise the client's time-out, or mend the latency",
+            commands=(f"docker top {name}", *logs),
+        )
+
+
+def host_matters(way: Way) -> bool:
+    """Whether another Host header is answered with success where the first was refused."""
+    refused = way.last is not None and 400 <= (way.last.status or 0) < 500
+    return refused and any(one.answered and (one.status or 500) < 400 for one in way.other_hosts)
+
+
+def speaks_tls(way: Way) -> bool:
+    """Whether the server answered a TLS greeting with a TLS record, or a plain request with an alert."""
+    firsts = [one.first[:1] for one in (way.greeting, way.last) if one is not None]
+    return any(first and first[0] in TLS_RECORD for first in firsts)
+
+
+def to_localhost(outcome: Outcome) -> bool:
+    """Whether a redirect leads to the loopback name or address, which for another host is that host itself."""
+    if outcome.status is None or not 300 <= outcome.status < 400 or not outcome.location:
+        return False
+    try:
+        host = urlsplit(outcome.location).hostname
+    except ValueError:
+        return False
+    asked = ip_address(outcome.probe.address)
+    if host is None or asked.is_loopback:
+        return False
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def health(container: Replica, scene: Scene, *, answers: bool) -> Iterator[Finding]:
+    """What the container's own health check says, beside what the probes say."""
+    if container.health != "unhealthy" or container.state != "running":
+        return
+    facts = container.inspection or Inspection()
+    show = f"docker inspect -f '{{{{json .State.Health}}}}' {container.name}"
+    printed = facts.health_output.strip().splitlines()
+    seen = Evidence(f"its health check fails{f': {printed[-1]}' if printed else ''}", show)
+    if answers:
+        good = Evidence("it answers over HTTP all the same")
+        one = finding(
+            "health-check-wrong", container.name, seen, good, cure="mend the check (healthcheck.test), not the network"
+        )
+        yield Finding(one.hop, one.cause, one.where, one.evidence, one.cure, one.commands, level="warning")
+    else:
+        yield finding("unhealthy", container.name, seen, cure="see what its health check says", commands=(show,))

@@ -1,0 +1,137 @@
+"""Whether the container that is asked runs, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from ipaddress import ip_network
+
+from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, finding
+from fleetctl.state.network import Listener
+from fleetctl.state.observed import Inspection, Replica
+
+STOPPED_BY_SIGNAL = (143, 137, 0)
+"""Exit codes of a server that was asked to end: SIGTERM, SIGKILL, or its own clean end."""
+CANNOT_RUN = (126, 127)
+"""Exit codes for a command that cannot be executed or does not exist (docker run(1))."""
+AROUND = timedelta(seconds=20)
+LOG_LINES = 5
+ADDRESS_IN_USE = "address already in use"
+"""strerror(EADDRINUSE) in the C locale, which every language's run-time prints."""
+
+
+def examine(container: Replica, scene: Scene) -> Iterator[Finding | Proof]:
+    """One proof or one finding about the container's life."""
+    name, facts = container.name, container.inspection or Inspection()
+    frozen = (scene.inside(container).pressure or {}).get("frozen")
+    state = Evidence(
+        f"{name} is {container.state}{ending(container)}",
+        f"docker inspect -f '{{{{json .State}}}}' {name}",
+    )
+    if container.state == "paused" or frozen:
+        seen = Evidence("its cgroup is frozen" if frozen else "the engine says so", state.command)
+        yield finding("paused", name, state, seen, cure="go on with it", commands=(f"docker unpause {name}",))
+    elif container.state == "running":
+        since = f" since {container.started:%H:%M:%S} UTC" if container.started else ""
+        yield Proof("container", f"running{since}, pid {container.pid}")
+    elif container.state == "restarting":
+        count = Evidence(f"it was started again {container.restarts} times", state.command)
+        yield finding(
+            "restart-loop",
+            name,
+            state,
+            count,
+            *last_lines(container, scene),
+            cure="it ends on every start: mend what its last log lines say",
+            commands=(f"docker logs --tail 50 {name}",),
+        )
+    elif container.state == "created":
+        yield never_started(container, facts, scene, state)
+    else:
+        yield ended(container, facts, scene, state)
+
+
+def ending(container: Replica) -> str:
+    return f" with code {container.exit_code}" if container.exit_code is not None else ""
+
+
+def ended(container: Replica, facts: Inspection, scene: Scene, state: Evidence) -> Finding:
+    name, code = container.name, container.exit_code
+    logs = last_lines(container, scene)
+    start = f"docker start {name}"
+    if facts.out_of_memory:
+        limit = f"its limit is {facts.memory} bytes" if facts.memory else "it has no limit of its own"
+        killed = Evidence(f"the kernel killed it for want of memory; {limit}", state.command)
+        cure = "raise its memory limit (deploy.resources.limits.memory), or mend the leak"
+        return finding("out-of-memory", name, state, killed, *logs, cure=cure, commands=(start,))
+    if code in CANNOT_RUN:
+        cure = "mend the command or entrypoint: it does not exist in the image, or cannot be executed"
+        return finding("bad-command", name, state, *engine_says(facts), *logs, cure=cure)
+    if code in STOPPED_BY_SIGNAL:
+        restarted, finished = scene.engine_started, facts.finished
+        if restarted and finished and restarted - AROUND < finished <= restarted:
+            seen = Evidence(f"it ended at {finished:%H:%M:%S}, the engine began at {restarted:%H:%M:%S}", "docker info")
+            cure = "start it; a restart policy (restart: unless-stopped) or the engine's live-restore prevents it"
+            return finding("engine-restarted", name, state, seen, cure=cure, commands=(start,))
+        return finding("stopped", name, state, cure="start it", commands=(start,))
+    if any(ADDRESS_IN_USE in line.lower() for line in scene.last_lines.get(container.id, ())):
+        cure = "another process holds the address: end it, or give this one another port"
+        return finding("address-in-use", name, state, *logs, cure=cure)
+    cure = "mend what its last log lines say, then start it"
+    return finding("crashed", name, state, *logs, cure=cure, commands=(f"docker logs --tail 50 {name}", start))
+
+
+def never_started(container: Replica, facts: Inspection, scene: Scene, state: Evidence) -> Finding:
+    """Why a created container does not run, by facts: a host port that somebody else has, a network without a free
+    address, a command that is not there."""
+    name, start = container.name, f"docker start {container.name}"
+    said = engine_says(facts)
+    for port in facts.requested if facts.error else ():
+        holder = next((one for one in scene.host.listeners or () if one.port == port.host_port), None)
+        other = next(
+            (one for one in scene.containers if one.id != container.id and publishes(one, port.host_port)), None
+        )
+        if holder is None and other is None:
+            continue
+        who = f"container {other.name}" if other else processes(holder)
+        taken = Evidence(f"port {port.host_port} of the host is held by {who}", "ss -ltnp")
+        cure = f"free port {port.host_port}, or publish on another one"
+        return finding("host-port-taken", name, state, taken, *said, cure=cure, commands=(start,))
+    for network in scene.networks:
+        wanted = network.name in container.endpoints or network.name == facts.network_mode
+        if facts.error and wanted and (full := room(network.subnets, scene, network.name)):
+            cure = "give the network a larger subnet, or remove what is not needed from it"
+            return finding("addresses-exhausted", name, state, full, *said, cure=cure, commands=(start,))
+    if container.exit_code in CANNOT_RUN:
+        cure = "mend the command or entrypoint: it does not exist in the image, or cannot be executed"
+        return finding("bad-command", name, state, *said, cure=cure)
+    return finding("never-started", name, state, *said, cure="start it", commands=(start,))
+
+
+def processes(listener: Listener | None) -> str:
+    held = ", ".join(f"{one.name} (pid {one.pid})" for one in (listener.processes if listener else ()))
+    return held or "another process"
+
+
+def publishes(container: Replica, host_port: int | None) -> bool:
+    return any(one.host_port is not None and one.host_port == host_port for one in container.ports)
+
+
+def room(subnets: tuple[tuple[str, str | None], ...], scene: Scene, network_name: str) -> Evidence | None:
+    """That a network has no address left: all but the network's, the broadcast's and the gateway's are given out."""
+    for subnet, _ in subnets:
+        block = ip_network(subnet)
+        taken = sum(1 for one in scene.containers if network_name in one.endpoints and one.endpoints[network_name].ipv4)
+        if block.version == 4 and taken >= block.num_addresses - 3:
+            fact = f"all addresses of {subnet} are given out: {taken} containers and the gateway"
+            return Evidence(fact, f"docker network inspect {network_name}")
+    return None
+
+
+def engine_says(facts: Inspection) -> tuple[Evidence, ...]:
+    return (Evidence(f"the engine says: {facts.error}"),) if facts.error else ()
+
+
+def last_lines(container: Replica, scene: Scene) -> tuple[Evidence, ...]:
+    lines = [line for line in scene.last_lines.get(container.id, ()) if line.strip()][-LOG_LINES:]
+    return tuple(Evidence(f"its log ends: {line.strip()}", f"docker logs --tail 50 {container.name}") for line in lines)

@@ -1,0 +1,188 @@
+"""Puts the hops together: what is in order, what is broken, and what that leaves unexplained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from fleetctl.diagnosis import addresses, answers, container, filtering, links, naming, publishing, sockets, unlisted
+from fleetctl.diagnosis.scene import Finding, Judged, Proof, Scene, Target, Verdict, Way, finding
+from fleetctl.state.network import WiredNetwork
+from fleetctl.state.observed import Replica
+
+Part = Finding | Proof
+
+CONSEQUENCES = {
+    # a finding: those that bring it about, at the same or another object
+    "no-default-route": ("interface-down", "veth-missing", "address-missing", "address-changed", "prefix-wrong"),
+    "wrong-gateway": ("interface-down", "veth-missing"),
+    "no-route-back": (
+        "interface-down",
+        "veth-missing",
+        "address-missing",
+        "address-changed",
+        "prefix-wrong",
+        "bound-to-loopback",
+    ),
+    "port-not-forwarding": ("veth-down", "bridge-down", "interface-down"),
+    "route-shadowed": ("bridge-down",),
+    "wrong-neighbour": ("mac-changed", "address-changed"),
+    "accept-queue-full": ("process-stopped", "out-of-file-descriptors"),
+    "no-answer": ("process-stopped", "accept-queue-full", "out-of-file-descriptors", "cpu-starved", "mtu-mismatch"),
+    "slow": ("cpu-starved",),
+    "filter-rule": ("forward-policy",),
+    "veth-missing": ("disconnected", "no-network"),
+    "stopped": ("engine-restarted",),
+    "published-to-wrong-port": ("wrong-port",),
+}
+"""What follows from something else is not another fault."""
+INFORMATIVE = ("lo", "own")
+"""Vantages inside the target: they tell where a fault lies; a server may rightly not answer there."""
+
+
+def judge(target: Target, scene: Scene) -> Verdict:
+    """The verdict on one target: findings in the order of a request's way."""
+    asked = target.container
+    if target.problem is not None or asked is None:
+        problem = (target.problem,) if target.problem else ()
+        return Verdict(target, tuple(judge_way(way, target) for way in target.ways), problem)
+    judged = tuple(judge_way(way, target) for way in target.ways)
+    broken = [one.way for one in judged if one.good is False and one.way.vantage not in INFORMATIVE]
+    parts: list[Part] = list(container.examine(asked, scene))
+    stands_still = any(isinstance(part, Finding) for part in parts)
+    if not stands_still:
+        parts += in_general(target, asked, scene, broken=broken)
+        for way in broken:
+            parts += on_the_way(way, target, asked, scene)
+    faults = settle(part for part in parts if isinstance(part, Finding))
+    known = [one for one in faults if one.level == "fault"]
+    if broken and not stands_still and not explained(known):
+        faults = settle([*faults, *(one for way in broken[:1] for one in unlisted.examine(way, asked, scene))])
+    answering = bool(judged) and not broken
+    if not stands_still:
+        faults = settle([*faults, *answers.health(asked, scene, answers=answering or any(one.good for one in judged))])
+    if answering:
+        faults = [as_warning(one) if one.cause in HARMLESS_WHILE_ANSWERING else one for one in faults]
+    proofs = tuple(dict.fromkeys(part for part in parts if isinstance(part, Proof)))
+    return Verdict(target, judged, tuple(faults), proofs, unknown(target, scene))
+
+
+HARMLESS_WHILE_ANSWERING = (
+    "nat-rule-missing",
+    "host-network",
+    "bound-to-one-address",
+    "proxy-variables",
+    "unhealthy",
+    "cpu-starved",
+)
+"""Told as warnings where every request gets its answer all the same."""
+
+
+def explained(faults: Iterable[Finding]) -> bool:
+    """Whether some fault accounts for requests that fail; what only concerns the way out does not."""
+    return any(
+        one.cause not in ("no-default-route", "masquerade-missing", "nat-rule-missing", "unhealthy") for one in faults
+    )
+
+
+def as_warning(one: Finding) -> Finding:
+    return replace(one, level="warning")
+
+
+def judge_way(way: Way, target: Target) -> Judged:
+    """Whether one way led to an answer."""
+    resolution = way.resolution
+    if resolution is not None and (resolution.error or not resolution.addresses):
+        return Judged(way, False, f"{resolution.question.name} is not resolved: {resolution.error}")
+    outcome = way.last
+    if outcome is None:
+        return Judged(way, None, "not asked")
+    strict = target.http is not None and outcome.probe.path == target.http.health_path
+    good = answers.is_good(outcome, strict=strict)
+    if good and way.patient is not None and outcome.milliseconds >= answers.SLOW:
+        good = False
+    return Judged(way, good, answers.told(outcome))
+
+
+def in_general(target: Target, asked: Replica, scene: Scene, *, broken: list[Way]) -> Iterator[Part]:
+    """What is right or wrong whatever way a request takes."""
+    yield from addresses.networks(asked, scene)
+    yield from publishing.mapping(asked, target.port, scene)
+    for network in networks_of(target, asked, scene):
+        yield from links.bridge(network, scene)
+        yield from links.examine(asked, network, scene, role="target")
+        yield from links.mtu(asked, network, scene)
+        yield from addresses.examine(asked, network, scene)
+        yield from addresses.outward(asked, network, scene)
+        yield from publishing.from_outside(asked, network, scene)
+        yield from publishing.path_mtu(network, scene, scene.filters.get(None))
+    if target.port is None:
+        return
+    address = next((way.address for way in target.ways if way.vantage in ("host", "client", "own")), None)
+    if address is None:
+        return
+    found = list(sockets.examine(asked, address, target.port, scene))
+    yield from found if broken else (part for part in found if isinstance(part, Proof))
+
+
+def networks_of(target: Target, asked: Replica, scene: Scene) -> tuple[WiredNetwork, ...]:
+    """Those that the container is in, or is to be in."""
+    ids = {one.network_id for one in asked.endpoints.values()}
+    return tuple(one for one in scene.topology.networks if one.id in ids)
+
+
+def on_the_way(way: Way, target: Target, asked: Replica, scene: Scene) -> Iterator[Part]:
+    """One way that failed, hop by hop."""
+    yield from naming.client(way, target, scene)
+    yield from naming.name(way, target, scene)
+    if way.client is not None:
+        yield from container.examine(way.client, scene)
+        yield from clients_end(way, scene)
+    yield from naming.route(way, scene)
+    yield from naming.neighbour(way, asked, scene)
+    yield from links.when_failed(way, asked, scene)
+    yield from filtering.examine(way, asked, scene)
+    yield from addresses.way_back(way, asked, scene)
+    starved = sockets.starved(asked, scene)
+    if starved is not None:
+        yield starved
+    yield from answers.examine(way, target, asked, scene)
+    if way.vantage == "published":
+        yield from publishing.not_reached(way, asked, scene)
+
+
+def clients_end(way: Way, scene: Scene) -> Iterator[Part]:
+    """The client's own place in the network."""
+    if way.client is None or way.network is None:
+        return
+    yield from links.examine(way.client, way.network, scene, role="client")
+    yield from addresses.examine(way.client, way.network, scene)
+
+
+def settle(findings: Iterable[Finding]) -> list[Finding]:
+    """Each once, without what follows from another, in the order of the way."""
+    once = {(one.cause, one.where): one for one in reversed(list(findings))}
+    causes = {cause for cause, _ in once}
+    kept = [one for one in once.values() if not causes & set(CONSEQUENCES.get(one.cause, ()))]
+    return sorted(reversed(kept), key=lambda one: (one.level == "warning", one.order))
+
+
+def unknown(target: Target, scene: Scene) -> tuple[str, ...]:
+    """Why parts of the way could not be looked at."""
+    asked = target.container
+    if asked is None or asked.pid is None:
+        return ()
+    reasons = {**scene.host.unknown, **scene.inside(asked).unknown}
+    return tuple(dict.fromkeys(reasons.values()))
+
+
+def no_such(name: str, known: Iterable[str]) -> Finding:
+    """A target that does not exist."""
+    there = ", ".join(known) or "none"
+    return finding(
+        "no-such-container",
+        name,
+        f"the engine has no container of that name; it has {there}",
+        cure="check the name; 'fleetctl up' makes what fleet.yaml describes",
+        commands=("fleetctl up",),
+    )

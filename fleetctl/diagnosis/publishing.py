@@ -1,0 +1,261 @@
+"""Whether a published port leads from outside to the container, and the container's packets outward, by the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fleetctl.diagnosis.packet import Packet, fate
+from fleetctl.diagnosis.routing import default_route
+from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Way, finding
+from fleetctl.state.filters import Filters
+from fleetctl.state.network import WiredNetwork
+from fleetctl.state.observed import Published, Replica
+
+OUTSIDE = "192.0.2.1"
+"""Stands for any address outside (RFC 5737, TEST-NET-1)."""
+ANYWHERE = (None, "", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
+IP_MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
+
+
+def mapping(container: Replica, port: int | None, scene: Scene) -> Iterator[Finding]:
+    """What was to be published and is not, and what leads to a port where nothing listens."""
+    facts = container.inspection
+    if facts is None or container.state != "running":
+        return
+    made = {(one.container_port, one.protocol) for one in container.ports if one.host_port is not None}
+    for asked in facts.requested:
+        if (asked.container_port, asked.protocol) in made:
+            continue
+        internal = [one for one in scene.networks if one.name in container.endpoints and one.internal]
+        if internal:
+            seen = Evidence(
+                f"port {asked.container_port} was to be published, and is not: network {internal[0].name} is internal",
+                f"docker network inspect {internal[0].name}",
+            )
+            yield finding(
+                "internal-network",
+                container.name,
+                seen,
+                cure="put the container into a network that is not internal, too",
+            )
+    heard = {one.port for one in scene.inside(container).listeners or () if one.protocol == "tcp"}
+    if not heard or scene.inside(container).listeners is None:
+        return
+    for one in container.ports:
+        if one.host_port is None or one.protocol != "tcp" or one.container_port in heard:
+            continue
+        if port is not None and one.container_port == port:
+            continue  # the server's own port is silent: the socket is the finding
+        seen = Evidence(
+            f"host port {one.host_port} leads to container port {one.container_port}, where nothing listens; it listens on {', '.join(map(str, sorted(heard)))}",
+            f"docker port {container.name}",
+        )
+        right = next(iter(sorted(heard)))
+        yield finding("published-to-wrong-port", container.name, seen, cure=f"publish {one.host_port}:{right} instead")
+
+
+def from_outside(container: Replica, network: WiredNetwork, scene: Scene) -> Iterator[Finding | Proof]:
+    """What the host's rules would do with a packet from outside to each published port of the container."""
+    filters, uplink, settings = scene.filters.get(None), uplink_name(scene), scene.settings(network)
+    endpoint = next((one for one in container.endpoints.values() if one.network_id == network.id), None)
+    if (
+        filters is None
+        or not filters.rules
+        or uplink is None
+        or endpoint is None
+        or settings is None
+        or settings.internal
+    ):
+        return
+    published = [
+        one
+        for one in container.ports
+        if one.host_port and one.protocol == "tcp" and one.host_ip in ANYWHERE and one.host_ip != "::"
+    ]
+    for one in published:
+        yield from published_port(container, one, endpoint.ipv4, network, scene, filters, uplink)
+    if published or endpoint.gateway:
+        yield from forwarding(network, scene, uplink)
+        yield from masquerade(container, endpoint.ipv4, network, scene, filters, uplink)
+
+
+def published_port(
+    container: Replica,
+    port: Published,
+    address: str | None,
+    network: WiredNetwork,
+    scene: Scene,
+    filters: Filters,
+    uplink: str,
+) -> Iterator[Finding | Proof]:
+    arriving = Packet(
+        OUTSIDE, own_address(scene, uplink), port.host_port, in_interface=uplink, destination_is_local=True
+    )
+    turned = fate(filters, arriving, "prerouting")
+    native = "nft" in filters.unknown or any(rule.tool == "nft" for rule in filters.rules)
+    managed = any(rule.table == "nat" for rule in filters.rules)
+    goal = f"{address}:{port.container_port}"
+    enters = has_entry(container, network)
+    if turned.certain and turned.rewritten_to is None and managed and not native and enters:
+        seen = Evidence(f"no NAT rule leads host port {port.host_port} to {goal}", "iptables -t nat -S")
+        proxy = next((one for one in scene.host.listeners or () if one.port == port.host_port), None)
+        masked = (
+            (Evidence(f"only docker-proxy serves port {port.host_port}, and hides the sender's address", "ss -ltnp"),)
+            if proxy
+            else ()
+        )
+        yield finding(
+            "nat-rule-missing",
+            container.name,
+            seen,
+            *masked,
+            cure="restart the engine, which adds its rules again",
+            commands=("systemctl restart docker",),
+        )
+        return
+    if turned.rewritten_to not in (goal, None):
+        return
+    onward = Packet(
+        OUTSIDE,
+        address,
+        port.container_port,
+        in_interface=uplink,
+        out_interface=network.bridge.name if network.bridge else None,
+        destination_is_local=False,
+    )
+    passes = fate(filters, onward, "forward")
+    if passes.passes is False and enters:
+        rule = passes.endings[0].rule
+        text = f"{rule.tool} {rule.table}/{rule.chain}: {rule.text}" if rule else "the FORWARD policy"
+        seen = Evidence(f"a packet from outside to {goal} is dropped by {text}", "iptables -S")
+        cause = (
+            "forward-policy"
+            if rule is None or rule.position == 0
+            else "legacy-filter-rule"
+            if rule.tool == "iptables-legacy"
+            else "filter-rule"
+        )
+        yield finding(
+            cause,
+            container.name,
+            seen,
+            cure="delete that rule, or restart the engine, which adds the rules that allow this",
+        )
+    elif passes.passes:
+        yield Proof("publish", f"host port {port.host_port} is turned to {goal} and forwarded")
+
+
+def has_entry(container: Replica, network: WiredNetwork) -> bool:
+    """Whether the engine publishes by this network: the one that has the container's gateway (the first by name)."""
+    with_gateway = sorted(name for name, one in container.endpoints.items() if one.gateway)
+    return (
+        bool(with_gateway) and len(with_gateway) == 1 and container.endpoints[with_gateway[0]].network_id == network.id
+    )
+
+
+def forwarding(network: WiredNetwork, scene: Scene, uplink: str) -> Iterator[Finding | Proof]:
+    settings = scene.host.settings or {}
+    bridge = network.bridge.name if network.bridge else ""
+    off = [
+        key
+        for key in ("ipv4.ip_forward", f"ipv4.conf.{bridge}.forwarding", f"ipv4.conf.{uplink}.forwarding")
+        if settings.get(key) == "0"
+    ]
+    if off:
+        key = off[0].replace(f".{bridge}.", f"/{bridge}/") if "." in bridge else off[0]
+        seen = Evidence(
+            f"net.{key} is 0: the host passes nothing on between {uplink} and {bridge}", f"sysctl net.{key}"
+        )
+        yield finding(
+            "forwarding-off", "the host", seen, cure="switch forwarding on", commands=(f"sysctl -w net.{key}=1",)
+        )
+    elif settings:
+        yield Proof("route", "the host forwards")
+
+
+def masquerade(
+    container: Replica, address: str | None, network: WiredNetwork, scene: Scene, filters: Filters, uplink: str
+) -> Iterator[Finding]:
+    settings = scene.settings(network)
+    if address is None or settings is None or settings.options.get(IP_MASQUERADE) == "false":
+        return
+    if "nft" in filters.unknown or any(rule.tool == "nft" for rule in filters.rules):
+        return
+    if not any(rule.table == "nat" for rule in filters.rules):
+        return  # the engine leaves the rules to somebody else
+    leaving = Packet(address, OUTSIDE, 443, out_interface=uplink, destination_is_local=False, source_is_local=False)
+    if fate(filters, leaving, "postrouting").masqueraded is False:
+        subnet = network.subnets[0][0] if network.subnets else address
+        bridge = network.bridge.name if network.bridge else "BRIDGE"
+        seen = Evidence(
+            f"no rule hides {subnet} behind the host's address: answers from outside do not come back",
+            "iptables -t nat -S POSTROUTING",
+        )
+        commands = (f"iptables -t nat -A POSTROUTING -s {subnet} ! -o {bridge} -j MASQUERADE",)
+        yield finding(
+            "masquerade-missing",
+            network.name,
+            seen,
+            cure="restart the engine, which adds the rule again, or add it",
+            commands=commands,
+        )
+
+
+def path_mtu(network: WiredNetwork, scene: Scene, filters: Filters | None) -> Iterator[Finding]:
+    """A way out with a smaller MTU than the network's, whose notices about it are dropped."""
+    uplink = scene.host_interface(uplink_name(scene))
+    bridge = network.bridge
+    if uplink is None or bridge is None or uplink.mtu >= bridge.mtu or filters is None:
+        return
+    dropping = [
+        rule
+        for rule in filters.rules
+        if rule.verdict in ("DROP", "REJECT")
+        and ("icmp" in rule.text)
+        and (
+            "fragmentation" in rule.text
+            or "3/4" in rule.text
+            or "destination-unreachable" in rule.text
+            or " 3" in rule.text
+        )
+    ]
+    if dropping:
+        seen = Evidence(
+            f"{uplink.name} has MTU {uplink.mtu}, {bridge.name} {bridge.mtu}", f"ip link show {uplink.name}"
+        )
+        rule = Evidence(
+            f"{dropping[0].tool} {dropping[0].table}/{dropping[0].chain} drops the notice: {dropping[0].text}",
+            "iptables -S",
+        )
+        yield finding(
+            "path-mtu-black-hole",
+            network.name,
+            seen,
+            rule,
+            cure=f"give the network MTU {uplink.mtu} (driver_opts com.docker.network.driver.mtu), or allow ICMP type 3",
+        )
+
+
+def uplink_name(scene: Scene) -> str | None:
+    """The host's interface towards everything else."""
+    route = default_route(scene.host)
+    return route.interface if route else None
+
+
+def own_address(scene: Scene, interface: str) -> str | None:
+    found = scene.host_interface(interface)
+    return next((one.partition("/")[0] for one in (found.addresses if found else ()) if ":" not in one), None)
+
+
+def not_reached(way: Way, container: Replica, scene: Scene) -> Iterator[Finding]:
+    """A published port that does not answer from the host although its own address does."""
+    port = way.published
+    if port is None or way.last is None or way.last.probe.address == "::1":
+        return
+    if way.last.error == "ECONNREFUSED" and port.host_ip == "127.0.0.1" and way.address != "127.0.0.1":
+        seen = Evidence(
+            f"port {port.host_port} is published on {port.host_ip} only, asked was {way.address}",
+            f"docker port {container.name}",
+        )
+        cure = "publish it without 127.0.0.1 in front, if others are to reach it"
+        yield finding("published-on-loopback", container.name, seen, cure=cure)

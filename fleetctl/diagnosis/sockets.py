@@ -1,0 +1,200 @@
+"""Whether a server's socket waits at the port and address asked for, and whether the server takes connections from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from ipaddress import ip_address
+
+from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, finding
+from fleetctl.state.network import Listener, Namespace
+from fleetctl.state.observed import Replica
+
+YOUNG = timedelta(seconds=20)
+"""How long a server may take until it listens before that counts as a fault of another kind."""
+THROTTLED = 0.5
+"""Share of its periods in which the CPU limit stopped it that counts as starved."""
+
+
+def examine(container: Replica, address: str, port: int, scene: Scene) -> Iterator[Finding | Proof]:
+    """The listening socket, then the queue before it."""
+    namespace = scene.inside(container)
+    if namespace.listeners is None:
+        return
+    here = [one for one in namespace.listeners if one.protocol == "tcp" and one.port == port]
+    fitting = [one for one in here if accepts(one, address)]
+    if not fitting:
+        yield from missing(container, address, port, here, scene)
+        return
+    listener = fitting[0]
+    yield Proof("socket", f"{holder(listener)} listens on {shown(listener)} ({listener.reach})")
+    yield from queue(container, listener, namespace, scene)
+
+
+def accepts(listener: Listener, address: str) -> bool:
+    """Whether connections to that address reach the socket; :: takes IPv4 too unless it is IPv6 only (ipv6(7))."""
+    own, asked = ip_address(listener.address.partition("%")[0]), ip_address(address)
+    if own.is_unspecified:
+        return own.version == asked.version or (own.version == 6 and not listener.v6_only)
+    mapped = getattr(own, "ipv4_mapped", None)
+    return asked in (own, mapped)
+
+
+def missing(container: Replica, address: str, port: int, here: list[Listener], scene: Scene) -> Iterator[Finding]:
+    name = container.name
+    show = f"nsenter -t {container.pid} -n ss -ltnup"
+    if here:
+        seen = Evidence(f"{holder(here[0])} listens on {', '.join(map(shown, here))}, asked was {address}:{port}", show)
+        only = all(one.reach == "loopback only" for one in here)
+        cause = "bound-to-loopback" if only else "bound-to-one-address"
+        why = "127.0.0.1 in a container is reached from that container only" if only else "it hears that address only"
+        yield finding(
+            cause,
+            name,
+            seen,
+            Evidence(why),
+            cure=f"let the server bind 0.0.0.0:{port} (for gunicorn: --bind 0.0.0.0:{port}), and replace the replica",
+        )
+        return
+    everything = scene.inside(container).listeners or ()
+    udp = [one for one in everything if one.protocol == "udp" and one.port == port]
+    if udp:
+        seen = Evidence(f"{holder(udp[0])} waits on UDP {shown(udp[0])}; nothing waits on TCP port {port}", show)
+        cure = f"ask it over UDP, and publish it as {port}/udp"
+        yield finding("udp-not-tcp", name, seen, cure=cure)
+        return
+    others = [one for one in everything if one.protocol == "tcp"]
+    if others:
+        seen = Evidence(
+            f"nothing listens on port {port}; listening: {', '.join(described(one) for one in others)}", show
+        )
+        ports = sorted({one.port for one in others})
+        there = ", ".join(map(str, ports))
+        cure = f"ask port {there} (x-fleet.http.port, or the published port's target), or let the server use {port}"
+        yield finding("wrong-port", name, seen, cure=cure)
+        return
+    yield nothing_listens(container, port, scene, Evidence("no process in it listens on any TCP port", show))
+
+
+def nothing_listens(container: Replica, port: int, scene: Scene, seen: Evidence) -> Finding:
+    """A server that died under its parent, one that is still starting, or one that never listens."""
+    name, namespace = container.name, scene.inside(container)
+    processes = namespace.processes or ()
+    dead = [one for one in processes if one.state == "Z"]
+    sibling = healthy_sibling(container, port, scene)
+    listing = f"docker top {name}"
+    restart = (f"docker restart {name}",)
+    cure = "restart it: its main process goes on without the one that served; find out in its log why that one ended"
+    if dead:
+        gone = Evidence(f"{len(dead)} of its processes ended and were not waited for: {names(dead)}", listing)
+        return finding("serving-process-died", name, seen, gone, cure=cure, commands=restart)
+    if sibling is not None:
+        own, full = len(processes), len(scene.inside(sibling).processes or ())
+        if own < full and processes:
+            fewer = Evidence(f"it has {own} process(es), the healthy {sibling.name} has {full}", listing)
+            return finding("serving-process-died", name, seen, fewer, cure=cure, commands=restart)
+    age = scene.now - container.started if container.started else None
+    if age is not None and age < YOUNG:
+        young = Evidence(f"it started {age.total_seconds():.0f} s ago", f"docker ps --filter name={name}")
+        cure = "wait until it listens; a health check, or x-fleet.http, makes 'fleetctl up' wait for that"
+        return finding("not-listening-yet", name, seen, young, cure=cure)
+    if processes:
+        seen = Evidence(f"{seen.fact}; running: {names(list(processes))}", seen.command)
+    return finding(
+        "not-listening",
+        name,
+        seen,
+        cure=f"see in its log why the server does not listen, and whether its command starts it at port {port}",
+        commands=(f"docker logs --tail 50 {name}",),
+    )
+
+
+def healthy_sibling(container: Replica, port: int, scene: Scene) -> Replica | None:
+    """Another replica of the same service, or container of the same image and command, that listens on the port."""
+    for other in scene.containers:
+        alike = (
+            other.service == container.service
+            if container.service
+            else (other.image_id, other.command) == (container.image_id, container.command)
+        )
+        if alike and other.id != container.id and any(one.port == port for one in scene.inside(other).listeners or ()):
+            return other
+    return None
+
+
+def queue(container: Replica, listener: Listener, namespace: Namespace, scene: Scene) -> Iterator[Finding | Proof]:
+    """Whether the kernel's queue of made connections is emptied by the process."""
+    name = container.name
+    show = f"nsenter -t {container.pid} -n ss -ltn 'sport = :{listener.port}'"
+    waiting = Evidence(f"{listener.queued} connections wait at {shown(listener)}, which takes {listener.backlog}", show)
+    stopped = [one for one in listener.processes if one.state in ("T", "t")]
+    if stopped and len(stopped) == len(listener.processes):
+        seen = Evidence(f"{names(stopped)}: state T, stopped by a signal", f"docker top {name}")
+        commands = tuple(f"kill -CONT {one.pid}" for one in stopped)
+        yield finding("process-stopped", name, seen, waiting, cure="let it go on", commands=commands)
+    if listener.queued == 0:
+        yield Proof("accept-queue", f"empty, of {listener.backlog}")
+        return
+    for one in listener.processes:
+        if one.files is not None and one.file_limit and one.files >= one.file_limit:
+            full = Evidence(
+                f"{one.name} (pid {one.pid}) has {one.files} of {one.file_limit} files open", f"ls /proc/{one.pid}/fd"
+            )
+            cure = "raise ulimits.nofile in fleet.yaml, or mend the leak of descriptors"
+            yield finding("out-of-file-descriptors", name, full, waiting, cure=cure)
+            return
+    if listener.queued >= max(listener.backlog, 1):
+        yield finding(
+            "accept-queue-full",
+            name,
+            waiting,
+            *overflows(namespace, scene, container),
+            cure="the server does not accept: see what it is busy with; more replicas or workers, or a larger backlog",
+            commands=(f"docker top {name}", f"docker logs --tail 50 {name}"),
+        )
+
+
+def overflows(namespace: Namespace, scene: Scene, container: Replica) -> tuple[Evidence, ...]:
+    now = (namespace.statistics or {}).get("TcpExt.ListenOverflows", 0)
+    before = (scene.before.get(container.pid or 0, namespace).statistics or {}).get("TcpExt.ListenOverflows", now)
+    if not now:
+        return ()
+    grown = f", {now - before} of them during this diagnosis" if now > before else ""
+    return (
+        Evidence(
+            f"{now} connections were turned away{grown}",
+            f"nsenter -t {container.pid} -n nstat -az TcpExtListenOverflows",
+        ),
+    )
+
+
+def starved(container: Replica, scene: Scene) -> Finding | None:
+    """A CPU limit that stops the container most of the time."""
+    pressure = scene.inside(container).pressure or {}
+    periods, throttled = pressure.get("periods", 0), pressure.get("throttled", 0)
+    if periods < 5 or throttled < THROTTLED * periods:
+        return None
+    limit = container.inspection.cpus if container.inspection else None
+    told = f"; its limit is {limit:g} CPUs" if limit else ""
+    seen = Evidence(
+        f"the scheduler held it back in {throttled} of {periods} periods{told}",
+        f"docker stats --no-stream {container.name}",
+    )
+    return finding("cpu-starved", container.name, seen, cure="raise its CPU limit (deploy.resources.limits.cpus)")
+
+
+def shown(listener: Listener) -> str:
+    address = f"[{listener.address}]" if ":" in listener.address else listener.address
+    return f"{address}:{listener.port}"
+
+
+def described(listener: Listener) -> str:
+    return f"{shown(listener)} ({listener.reach}, {holder(listener)})"
+
+
+def holder(listener: Listener) -> str:
+    return names(list(listener.processes[:1])) if listener.processes else "a process"
+
+
+def names(processes: list) -> str:  # type: ignore[type-arg]
+    return ", ".join(f"{one.name} (pid {one.pid})" for one in processes[:4])

@@ -1,0 +1,363 @@
+"""Looks, probes, looks again where something failed, and lets the diagnosis judge."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from fleetctl.diagnosis.judge import judge, judge_way
+from fleetctl.diagnosis.scene import Evidence, Finding, Scene, Target, Verdict, Way, finding
+from fleetctl.engine.docker_host import DockerHost
+from fleetctl.inquiry.targets import Meant, World, chosen_client, every_service, find, merged, parse
+from fleetctl.inquiry.ways import PAIRS, TIMEOUT, peers, port_heard, ports_to, probe_for, question_for, ways_to
+from fleetctl.net.join import join_topology
+from fleetctl.net.proc import local_ipv4
+from fleetctl.spec.model import Fleet, HttpSettings
+from fleetctl.state.network import Namespace, Topology
+from fleetctl.state.observed import AT_REST, Replica
+from fleetctl.state.probes import Outcome, Probe, Question
+from fleetctl.vantage.base import Answer, Request, Vantage
+
+PATIENCE = 2.0
+"""Seconds for the second probe of a way that failed."""
+ANSWER_PATIENCE = 6.0
+"""The same where the server took the request and only the answer is missing: it may be a slow one."""
+TRACED = 4
+"""Probes that are traced in one run."""
+LOG_LINES = 8
+UNREAD = Namespace(unknown=dict.fromkeys(("interfaces", "nsid"), "it was not looked at yet"))
+NOTHING_YET = Answer(host=UNREAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be diagnosed: targets as they were written (none: the fleet), and the client and target of one way."""
+
+    targets: tuple[str, ...] = ()
+    client: str | None = None
+    to: str | None = None
+
+
+@dataclass(slots=True)
+class Case:
+    """One target on its way to a verdict."""
+
+    meant: Meant
+    http: HttpSettings | None
+    ways: list[Way] = field(default_factory=list)
+
+    @property
+    def path(self) -> str:
+        return self.meant.wanted.path or (self.http.health_path if self.http else "/")
+
+    def target(self, *, from_named: bool) -> Target:
+        """For the judge."""
+        one = self.meant
+        name = one.container.name if one.container else one.wanted.text
+        return Target(
+            name=name if one.wanted.host != "localhost" else one.wanted.text,
+            container=one.container,
+            port=one.port,
+            ways=tuple(self.ways),
+            http=self.http if one.wanted.path is None else None,
+            address=one.address,
+            from_named=from_named,
+            problem=one.problem,
+        )
+
+
+def diagnose(fleet: Fleet | None, engine: DockerHost, vantage: Vantage, asked: Asked) -> tuple[Verdict, ...]:
+    """One verdict for each container that is meant, in the order asked."""
+    world = look(fleet, engine, asked)
+    client = chosen_client(asked.client, world) if asked.client not in (None, "host") else None
+    texts = (*asked.targets, *((asked.to,) if asked.to else ()))
+    wanted = tuple(parse(text) for text in texts) if texts else every_service(world)
+    meant = merged([one for item in wanted for one in find(item, world, client=client)])
+    world, meant = inspected(world, meant, client, engine)
+    client = next((one for one in world.containers if client is not None and one.id == client.id), None)
+    inquiry = Inquiry(engine, vantage, world, client, from_named=asked.client is not None)
+    return inquiry.run([Case(one, http_of(one, world)) for one in meant])
+
+
+def look(fleet: Fleet | None, engine: DockerHost, asked: Asked) -> World:
+    """Everything the engine has, by two calls, and this host's own addresses."""
+    containers, networks = engine.everything()
+    own = frozenset(one.id for one in engine.observe_replicas(fleet.name)) if fleet is not None else frozenset()
+    addresses = frozenset[str]()
+    if engine.local:
+        addresses = local_ipv4(os.getpid())
+    return World(fleet, containers, networks, own, addresses)
+
+
+def inspected(
+    world: World, meant: Sequence[Meant], client: Replica | None, engine: DockerHost
+) -> tuple[World, tuple[Meant, ...]]:
+    """With what only inspection tells of the targets, the client, the fleet's replicas and whoever shares a network
+    with a stranger that is asked."""
+    targets = {one.container.id for one in meant if one.container is not None}
+    networks = {name for one in meant if one.container is not None for name in one.container.endpoints}
+    near = [one for one in world.containers if one.state == "running" and set(one.endpoints) & networks]
+    wanted = targets | world.own | {one.id for one in near[:8]} | ({client.id} if client else set())
+    if any(one.container is None for one in meant):
+        wanted |= {one.id for one in world.containers[:40]}
+    known = {one.id: one for one in engine.inspect([one for one in world.containers if one.id in wanted])}
+    containers = tuple(known.get(one.id, one) for one in world.containers)
+    found = tuple(
+        replace(one, container=known.get(one.container.id, one.container)) if one.container else one for one in meant
+    )
+    return replace(world, containers=containers), found
+
+
+def http_of(meant: Meant, world: World) -> HttpSettings | None:
+    """How the service says that it speaks HTTP, where the target is asked at that port."""
+    container = meant.container
+    if container is None or world.fleet is None or container.id not in world.own:
+        return None
+    service = world.fleet.services.get(container.service)
+    return service.http if service and service.http and service.http.port == meant.port else None
+
+
+class Inquiry:
+    """One run: cases in, verdicts out."""
+
+    def __init__(
+        self, engine: DockerHost, vantage: Vantage, world: World, client: Replica | None, *, from_named: bool
+    ) -> None:
+        self.engine = engine
+        self.vantage = vantage
+        self.world = world
+        self.client = client
+        self.from_named = from_named
+
+    def run(self, cases: list[Case]) -> tuple[Verdict, ...]:
+        first = self.first_look(cases)
+        scene = self.scene(first)
+        failed = [
+            case
+            for case in cases
+            if any(judge_way(way, case.target(from_named=False)).good is False for way in case.ways)
+        ]
+        if failed:
+            again = self.second_look(failed)
+            scene = self.scene(again, before=first)
+        return tuple(self.verdict(case, scene) for case in cases)
+
+    def verdict(self, case: Case, scene: Scene) -> Verdict:
+        """Judged; with why there is nothing to ask where that is so."""
+        if case.meant.container is None and case.meant.problem is None and not case.ways:
+            case.meant = replace(case.meant, problem=self.nothing_there(case.meant, scene))
+        return judge(case.target(from_named=self.from_named), scene)
+
+    # The first look
+
+    def pids(self) -> tuple[int, ...]:
+        return tuple(one.pid for one in self.world.containers if one.pid)
+
+    def first_look(self, cases: list[Case]) -> Answer:
+        """Every namespace, the host's rules, every name, and a probe for every way."""
+        answer = Answer()
+        silent = [
+            case for case in cases if case.meant.container and case.meant.container.pid and case.meant.port is None
+        ]
+        if silent:  # only the listening sockets tell at which port to ask
+            answer = self.vantage.ask(Request(pids=self.pids(), deep=True))
+            for case in silent:
+                container = case.meant.container
+                heard = port_heard(answer.namespaces.get(container.pid or 0, Namespace())) if container else None
+                case.meant = replace(case.meant, port=heard)
+        self.choose_ways(cases)
+        return self.ask(cases, timeout=TIMEOUT)
+
+    def choose_ways(self, cases: list[Case]) -> None:
+        networks = {one.id: one for one in self.topology(NOTHING_YET).networks}
+        own = [one for one in self.world.containers if one.id in self.world.own]
+        others = [one for one in self.world.containers if one.id not in self.world.own]
+        pairs = len(cases) * len(own)
+        for case in cases:
+            container = case.meant.container
+            if container is None:
+                case.ways = list(self.ways_without_container(case.meant))
+                continue
+            candidates = own if container.id in self.world.own else others
+            clients = (
+                [self.client]
+                if self.client
+                else []
+                if self.from_named
+                else list(peers(container, candidates, ring=pairs > PAIRS))
+            )
+            case.ways = list(
+                ways_to(
+                    case.meant,
+                    clients[:8],
+                    networks,
+                    from_named=self.client is not None,
+                    host=self.engine.host,
+                    ports=ports_to(container, case.meant.port),
+                )
+            )
+
+    def ways_without_container(self, meant: Meant) -> Iterable[Way]:
+        """A port of the host, or a name that only a client may know."""
+        if meant.resolve is not None and self.client is not None:
+            yield Way("client", "0.0.0.0", meant.port or 0, client=self.client)  # noqa: S104  # never probed
+        elif meant.address is not None and meant.port is not None and meant.problem is None:
+            yield Way("client" if self.client else "published", meant.address, meant.port, client=self.client)
+
+    def ask(self, cases: list[Case], *, timeout: float) -> Answer:
+        probes: list[tuple[Case, int, Probe]] = []
+        questions: dict[Question, None] = {}
+        for case in cases:
+            for index, way in enumerate(case.ways):
+                question = question_for(way, case.meant)
+                if question is not None:
+                    questions[question] = None
+                if way.port and way.address != "0.0.0.0":  # noqa: S104
+                    probes.append((case, index, probe_for(way, case.meant.container, case.path, timeout=timeout)))
+        request = Request(
+            self.pids(), deep=True, filters=(None,), questions=tuple(questions), probes=tuple(one[2] for one in probes)
+        )
+        answer = self.vantage.ask(request)
+        named = dict(zip(questions, answer.resolutions, strict=False))
+        for (case, index, _), outcome in zip(probes, answer.outcomes, strict=False):
+            case.ways[index] = replace(case.ways[index], outcome=outcome)
+        for case in cases:
+            for index, way in enumerate(case.ways):
+                question = question_for(way, case.meant)
+                if question in named:
+                    case.ways[index] = replace(way, resolution=named[question])
+        return answer
+
+    # The second look, where something failed
+
+    def second_look(self, cases: list[Case]) -> Answer:
+        """The failed probes once more with patience; one of each case alone, with rules counted and packets traced."""
+        plain: list[tuple[Case, int, str, Probe]] = []
+        traced: list[tuple[Case, int, Probe]] = []
+        for case in cases:
+            broken = self.broken(case)
+            for index in broken:
+                plain += [(case, index, kind, probe) for kind, probe in again(case.ways[index].outcome)]
+            chosen = trace_first(case, broken)
+            if chosen is not None and len(traced) < TRACED:
+                outcome = case.ways[chosen].outcome
+                assert outcome is not None  # noqa: S101  # broken() lists ways with an outcome
+                traced.append((case, chosen, replace(outcome.probe, timeout=TIMEOUT)))
+        involved = {
+            one.pid
+            for case in cases
+            for one in (case.meant.container, *(way.client for way in case.ways))
+            if one and one.pid
+        }
+        filters: tuple[int | None, ...] = (None, *sorted(involved)[: 2 * TRACED])
+        request = Request(
+            self.pids(),
+            deep=True,
+            filters=filters,
+            probes=tuple(one[3] for one in plain),
+            traced=tuple(one[2] for one in traced),
+        )
+        answer = self.vantage.ask(request)
+        for (case, index, kind, _), outcome in zip(plain, answer.outcomes, strict=False):
+            case.ways[index] = with_another(case.ways[index], kind, outcome)
+        for (case, index, _), followed in zip(traced, answer.traced, strict=False):
+            case.ways[index] = replace(case.ways[index], hits=followed.hits, trace=followed.trace)
+        return answer
+
+    def broken(self, case: Case) -> list[int]:
+        target = case.target(from_named=self.from_named)
+        return [
+            index
+            for index, way in enumerate(case.ways)
+            if way.outcome is not None and judge_way(replace(way, resolution=None), target).good is False
+        ]
+
+    # The scene
+
+    def topology(self, answer: Answer) -> Topology:
+        name = self.world.fleet.name if self.world.fleet else ""
+        inside = answer.namespaces or dict.fromkeys(self.pids(), UNREAD)
+        return join_topology(
+            name,
+            self.world.networks,
+            self.world.containers,
+            answer.host,
+            inside,
+            filters=answer.filters.get(None),
+        )
+
+    def scene(self, answer: Answer, *, before: Answer | None = None) -> Scene:
+        resting = [one for one in self.world.containers if one.inspection and one.state in (*AT_REST, "restarting")]
+        lines = {one.id: self.engine.last_lines(one.id, LOG_LINES) for one in resting[:16]}
+        return Scene(
+            topology=self.topology(answer),
+            host=answer.host,
+            namespaces=answer.namespaces,
+            containers=self.world.containers,
+            networks=self.world.networks,
+            now=datetime.now(UTC),
+            filters=answer.filters,
+            before=before.namespaces if before else {},
+            last_lines=lines,
+            engine_started=self.engine.started() if resting else None,
+            local=self.engine.local,
+        )
+
+    def nothing_there(self, meant: Meant, scene: Scene) -> Finding | None:
+        """Why a port of the host leads nowhere."""
+        return not_published(meant, self.world, scene, self.engine)
+
+
+def again(outcome: Outcome | None) -> list[tuple[str, Probe]]:
+    """What else is asked of a way that failed: more patience, another Host header, a TLS greeting."""
+    if outcome is None:
+        return []
+    probe = outcome.probe
+    waits = outcome.stage in ("answer", "body") and outcome.error == "timeout"
+    more = [("patient", replace(probe, timeout=ANSWER_PATIENCE if waits else PATIENCE))]
+    if outcome.status is not None and 400 <= outcome.status < 500:
+        more += [("host", replace(probe, host=name)) for name in ("localhost", "example.com")]
+    if outcome.connected and outcome.status is None and outcome.error != "timeout":
+        more.append(("tls", replace(probe, path=None, tls=True)))
+    return more
+
+
+def with_another(way: Way, kind: str, outcome: Outcome) -> Way:
+    if kind == "patient":
+        return replace(way, patient=outcome)
+    if kind == "tls":
+        return replace(way, greeting=outcome)
+    return replace(way, other_hosts=(*way.other_hosts, outcome))
+
+
+def trace_first(case: Case, broken: list[int]) -> int | None:
+    """The failed way that tells most: from a client, else from the host."""
+    rank = {"client": 0, "host": 1, "published": 2, "own": 3, "lo": 4}
+    return min(broken, key=lambda index: rank[case.ways[index].vantage], default=None)
+
+
+def not_published(meant: Meant, world: World, scene: Scene, engine: DockerHost) -> Finding | None:
+    port = meant.port
+    if not engine.local:
+        seen = Evidence(
+            f"the engine is {engine.endpoint}: its ports are published on that host, not on this one",
+            "docker context ls",
+        )
+        return finding(
+            "foreign-engine",
+            meant.wanted.text,
+            seen,
+            cure=f"ask {engine.host or 'that host'} instead of {meant.address}",
+        )
+    for one in world.containers:
+        heard = scene.inside(one).listeners if one.pid else ()
+        if any(item.protocol == "tcp" and item.port == port for item in heard or ()):
+            seen = Evidence(
+                f"{one.name} listens on port {port}, which is not published: nothing of the host leads there",
+                f"docker port {one.name}",
+            )
+            cure = f"publish it (ports: ['{port}:{port}']), or ask the container's own address"
+            return finding("not-published", one.name, seen, cure=cure)
+    return None

@@ -1,0 +1,208 @@
+"""From what somebody writes after diagnose to the containers and ports that are meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
+
+from fleetctl.diagnosis.judge import no_such
+from fleetctl.diagnosis.naming import names_of
+from fleetctl.diagnosis.scene import Evidence, Finding, finding
+from fleetctl.errors import ConfigError
+from fleetctl.spec.model import Fleet
+from fleetctl.state.observed import ObservedNetwork, Published, Replica
+
+ANYWHERE = (None, "", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One target as it was written: NAME, NAME:PORT, ADDRESS:PORT or a URL."""
+
+    text: str
+    host: str
+    port: int | None = None
+    path: str | None = None
+    tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What one of them leads to: a container (or none, with the `problem`), the port inside it, and how it was named:
+    by an `address`, by a `published` port of the host at `address`, or by a name (`resolve`) that clients resolve."""
+
+    wanted: Wanted
+    container: Replica | None = None
+    port: int | None = None
+    address: str | None = None
+    published: Published | None = None
+    resolve: str | None = None
+    problem: Finding | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Every container and network of the engine, by which targets are found."""
+
+    fleet: Fleet | None
+    containers: tuple[Replica, ...]
+    networks: tuple[ObservedNetwork, ...]
+    own: frozenset[str] = frozenset()
+    """Ids of the fleet's containers."""
+    host_addresses: frozenset[str] = frozenset()
+
+    def of_fleet(self) -> tuple[Replica, ...]:
+        return tuple(one for one in self.containers if one.id in self.own)
+
+    def named(self, name: str) -> tuple[Replica, ...]:
+        """By service, SERVICE-N or name within the fleet, else any container by name or beginning of its id."""
+        own = self.of_fleet()
+        found = [one for one in own if name in (one.service, one.name, f"{one.service}-{one.number}")]
+        return tuple(found) or tuple(
+            one for one in self.containers if name == one.name or (len(name) >= 8 and one.id.startswith(name))
+        )
+
+
+def parse(text: str) -> Wanted:
+    """Raises ConfigError for what is none of the forms."""
+    help_text = "write a replica, service, container, HOST:PORT or URL, such as web-1, web:8080 or http://127.0.0.1:80/"
+    try:
+        if "://" in text:
+            parts = urlsplit(text)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ConfigError(f"'{text}' is no http URL", hint=help_text)
+            path = parts.path + (f"?{parts.query}" if parts.query else "")
+            tls = parts.scheme == "https"
+            return Wanted(text, parts.hostname, parts.port or (443 if tls else 80), path or "/", tls)
+        if text.count(":") > 1 and not text.startswith("["):
+            return Wanted(text, str(ip_address(text)))
+        parts = urlsplit(f"//{text}")
+        if not parts.hostname or parts.path or parts.query or parts.username is not None:
+            raise ConfigError(f"'{text}' names no target", hint=help_text)
+        host = text.rpartition(":")[0] if parts.port is not None or text.endswith(":") else text
+        return Wanted(text, host.strip("[]"), parts.port)
+    except ValueError:
+        raise ConfigError(f"'{text}' names no target", hint=help_text) from None
+
+
+def find(wanted: Wanted, world: World, *, client: Replica | None = None) -> tuple[Meant, ...]:
+    """What is meant, one for each container; with a problem where there is none to ask."""
+    if (literal := as_address(wanted.host)) is not None:
+        return (by_address(wanted, literal, world),)
+    if wanted.host == "localhost":
+        return tuple(by_address(wanted, address, world) for address in ("::1", "127.0.0.1"))
+    found = world.named(wanted.host)
+    if found:
+        name = wanted.host if client is not None and wanted.host in names_of(found[0]) else None
+        return tuple(Meant(wanted, one, wanted.port or port_of(one, world), resolve=name) for one in found)
+    if world.fleet is not None and wanted.host in world.fleet.services:
+        cure = "bring it up"
+        seen = Evidence(f"service {wanted.host} of fleet {world.fleet.name} has no container", "fleetctl ps -a")
+        return (
+            Meant(
+                wanted, problem=finding("no-such-container", wanted.host, seen, cure=cure, commands=("fleetctl up",))
+            ),
+        )
+    aliased = [one for one in world.containers if wanted.host in names_of(one)]
+    if aliased:
+        return tuple(Meant(wanted, one, wanted.port or port_of(one, world), resolve=wanted.host) for one in aliased)
+    if client is not None:
+        return (Meant(wanted, port=wanted.port, resolve=wanted.host),)
+    return (Meant(wanted, problem=no_such(wanted.host, sorted(one.name for one in world.containers)[:12])),)
+
+
+def as_address(host: str) -> str | None:
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return None
+
+
+def by_address(wanted: Wanted, address: str, world: World) -> Meant:
+    """A container's own address, a published port of the host, or an address that nobody has."""
+    for one in world.containers:
+        if any(address in (place.ipv4, place.ipv6) for place in one.endpoints.values()):
+            return Meant(wanted, one, wanted.port or port_of(one, world), address=address)
+    literal = ip_address(address)
+    if literal.is_loopback or literal.is_unspecified or address in world.host_addresses:
+        return by_host_port(wanted, address, world)
+    for network in world.networks:
+        if any(literal in ip_network(subnet) for subnet, _ in network.subnets):
+            seen = Evidence(
+                f"{address} is in network {network.name}, and no container has it",
+                f"docker network inspect {network.name}",
+            )
+            cure = "ask by the service's or container's name, which leads to the present address"
+            return Meant(
+                wanted,
+                port=wanted.port,
+                address=address,
+                problem=finding("stale-address", network.name, seen, cure=cure),
+            )
+    return by_host_port(wanted, address, world)
+
+
+def by_host_port(wanted: Wanted, address: str, world: World) -> Meant:
+    """The container that publishes the port of the host, or one that ought to."""
+    port = wanted.port or 80
+    for one in world.containers:
+        for published in one.ports:
+            if published.host_port == port and published.protocol == "tcp" and same_family(published, address):
+                return Meant(wanted, one, published.container_port, address=address, published=published)
+    for one in world.containers:
+        for published in one.inspection.requested if one.inspection else ():
+            if published.host_port == port:
+                return Meant(wanted, one, published.container_port, address=address, published=published)
+    for one in world.containers:
+        if any(item.host_port == port for item in one.ports):
+            published = next(item for item in one.ports if item.host_port == port)
+            return Meant(wanted, one, published.container_port, address=address, published=published)
+    return Meant(wanted, port=port, address=address)
+
+
+def same_family(published: Published, address: str) -> bool:
+    return published.host_ip in (None, "") or (":" in (published.host_ip or "")) == (":" in address)
+
+
+def port_of(container: Replica, world: World) -> int | None:
+    """The port at which a container's service speaks HTTP, else the first TCP port that it publishes or exposes; None
+    where nothing says so, and its listening sockets will."""
+    service = world.fleet.services.get(container.service) if world.fleet and container.id in world.own else None
+    if service is not None and service.http is not None:
+        return service.http.port
+    ports = [one for one in container.ports if one.protocol == "tcp"]
+    published = [one for one in ports if one.host_port is not None]
+    return next((one.container_port for one in (*published, *ports)), None)
+
+
+def chosen_client(name: str, world: World) -> Replica:
+    """The one container that `--from` names. Raises ConfigError where it is none, or where it does not run."""
+    found = [one for one in world.named(name) if one.state == "running"] or list(world.named(name))
+    if not found:
+        there = ", ".join(sorted(one.name for one in world.containers)[:12]) or "none"
+        raise ConfigError(f"--from {name}: there is no such replica or container", hint=f"the engine has: {there}")
+    if found[0].state != "running":
+        raise ConfigError(
+            f"--from {name}: it is {found[0].state}, so nothing can be asked from it",
+            hint=f"docker start {found[0].name}",
+        )
+    return found[0]
+
+
+def every_service(world: World) -> tuple[Wanted, ...]:
+    """All that is to be asked where no target was named: the fleet's services, also those without a container."""
+    if world.fleet is None:
+        return ()
+    known: Iterable[str] = world.fleet.services or {one.service for one in world.of_fleet()}
+    return tuple(Wanted(name, name) for name in known)
+
+
+def merged(meant: Sequence[Meant]) -> tuple[Meant, ...]:
+    """Each container, port and address once."""
+    once: dict[object, Meant] = {}
+    for one in meant:
+        key = (one.container.id, one.port, one.address, one.resolve) if one.container else (one.wanted, one.address)
+        once.setdefault(key, one)
+    return tuple(once.values())

@@ -1,0 +1,170 @@
+"""Shows verdicts: one line each where all is well, the way hop by hop where it is not; and as a document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from fleetctl.diagnosis.causes import HOPS
+from fleetctl.diagnosis.scene import Evidence, Finding, Judged, Verdict
+from fleetctl.view.text import safe
+
+GOOD, BAD, UNSURE = ("✓", "green"), ("✗", "red"), ("!", "yellow")
+WAYS = 6
+"""Ways of one kind of outcome that are listed one by one."""
+
+
+def verdicts_document(verdicts: Sequence[Verdict], vantage: str) -> dict[str, Any]:
+    """Schema 1: the first target that does not answer (else the first) at the top, all of them in `verdicts`."""
+    documents = [verdict_document(verdict) for verdict in verdicts]
+    leading = next((one for one in documents if not one["reachable"]), documents[0] if documents else {})
+    top = {key: leading.get(key) for key in ("target", "reachable", "hop", "cause", "evidence", "cure", "commands")}
+    return {
+        "schema": 1,
+        **top,
+        "reachable": all(verdict.reachable for verdict in verdicts),
+        "vantage": vantage,
+        "verdicts": documents,
+    }
+
+
+def verdict_document(verdict: Verdict) -> dict[str, Any]:
+    """One target: the first finding at its top, all of them and every way in full."""
+    first = verdict.first
+    return {
+        "target": shown_target(verdict),
+        "container": verdict.target.container.name if verdict.target.container else None,
+        "port": verdict.target.port,
+        "reachable": verdict.reachable,
+        **(
+            finding_document(first)
+            if first
+            else {**dict.fromkeys(("hop", "cause", "where", "cure")), "evidence": [], "commands": []}
+        ),
+        "findings": [finding_document(one) for one in verdict.findings],
+        "ways": [way_document(one) for one in verdict.judged],
+        "proofs": [{"hop": one.hop, "fact": one.fact} for one in verdict.proofs],
+        "unknown": list(verdict.unknown),
+    }
+
+
+def finding_document(one: Finding) -> dict[str, Any]:
+    return {
+        "hop": one.hop,
+        "cause": one.cause,
+        "level": one.level,
+        "meaning": one.meaning,
+        "where": one.where,
+        "evidence": [{"fact": fact.fact, "command": fact.command or None} for fact in one.evidence],
+        "cure": one.cure,
+        "commands": list(one.commands),
+    }
+
+
+def way_document(one: Judged) -> dict[str, Any]:
+    way, outcome = one.way, one.way.last
+    return {
+        "vantage": way.vantage,
+        "from": way.client.name if way.client else None,
+        "address": way.address,
+        "port": way.port,
+        "good": one.good,
+        "told": one.told,
+        "status": outcome.status if outcome else None,
+        "error": outcome.error if outcome else None,
+        "stage": outcome.stage if outcome else None,
+        "milliseconds": round(outcome.milliseconds, 1) if outcome else None,
+    }
+
+
+def verdicts_view(verdicts: Sequence[Verdict], *, walk: bool) -> RenderableType:
+    """For a terminal. `walk` shows every hop of healthy targets too."""
+    parts: list[RenderableType] = []
+    for verdict in verdicts:
+        parts.append(headline(verdict))
+        if walk or not verdict.reachable or verdict.findings:
+            parts += [Padding(part, (0, 0, 0, 2), expand=False) for part in details(verdict, walk=walk)]
+    return Group(*parts)
+
+
+def headline(verdict: Verdict) -> Text:
+    good = [one for one in verdict.judged if one.good]
+    mark, colour = GOOD if verdict.reachable else BAD
+    line = Text.assemble((f"{mark} ", colour), (safe(shown_target(verdict)), "bold"))
+    first = verdict.first
+    if not verdict.reachable and first is not None:
+        line.append(f"  {first.cause}", "bold red")
+        line.append(f" at {safe(first.where)}: {first.meaning}")
+    elif good:
+        slowest = max(one.way.last.milliseconds for one in good if one.way.last is not None)
+        line.append(f"  answers by {len(good)} {'way' if len(good) == 1 else 'ways'}, at most {slowest:.0f} ms")
+    else:
+        line.append("  in order; there is no TCP port to ask")
+    return line
+
+
+def shown_target(verdict: Verdict) -> str:
+    target = verdict.target
+    if target.address is not None:
+        return target.name if target.container is None else f"{target.name} by {target.address}"
+    return f"{target.name}:{target.port}" if target.container is not None and target.port else target.name
+
+
+def details(verdict: Verdict, *, walk: bool) -> Iterator[RenderableType]:
+    """The ways, then the hops in their order, the broken ones with evidence and cure."""
+    yield from ways(verdict)
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for hop in HOPS:
+        for one in verdict.findings:
+            if one.hop == hop:
+                grid.add_row(*row(BAD if one.level == "fault" else UNSURE, hop), explained(one))
+        for proof in verdict.proofs:
+            if proof.hop == hop:
+                grid.add_row(*row(GOOD, hop), Text(safe(proof.fact)))
+    for reason in verdict.unknown:
+        grid.add_row(Text("?", "yellow"), Text("unknown", "dim"), Text(safe(reason)))
+    yield grid
+
+
+def row(mark: tuple[str, str], hop: str) -> tuple[Text, Text]:
+    return Text(*mark), Text(hop, "dim" if mark is GOOD else "bold")
+
+
+def ways(verdict: Verdict) -> Iterator[Text]:
+    """From where it answers and from where not; many alike in one line."""
+    alike: dict[tuple[bool | None, str], list[str]] = {}
+    for one in verdict.judged:
+        told = "answers" if one.good else one.told
+        alike.setdefault((one.good, told), []).append(one.way.source)
+    for (good, told), sources in alike.items():
+        more = f" and {len(sources) - WAYS} more" if len(sources) > WAYS else ""
+        style = {True: "green", False: "red", None: "yellow"}[good]
+        yield Text.assemble("from ", safe(", ".join(dict.fromkeys(sources[:WAYS]))), more, ": ", (safe(told), style))
+
+
+def explained(one: Finding) -> Text:
+    """The cause, what was seen and where, and the cure."""
+    text = Text.assemble(
+        (one.cause, "bold red" if one.level == "fault" else "bold yellow"), f" at {safe(one.where)}: {one.meaning}"
+    )
+    for fact in one.evidence:
+        text.append_text(evidence(fact))
+    text.append_text(Text.assemble("\ncure: ", (safe(one.cure), "green")))
+    for command in one.commands:
+        text.append(f"\n  $ {safe(command)}", "cyan")
+    return text
+
+
+def evidence(fact: Evidence) -> Text:
+    text = Text(f"\nseen: {safe(fact.fact)}")
+    if fact.command:
+        text.append(f"\n  $ {safe(fact.command)}", "dim")
+    return text
