@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from fleetctl.net.netlink import (
     Netlink,
@@ -50,8 +51,8 @@ _LINK_ATTRIBUTES = numbers(
     "IFLA_CARRIER",
     "IFLA_LINK_NETNSID",
     "IFLA_XDP",
+    "IFLA_AF_SPEC",
 )
-_SETTING_ATTRIBUTES = numbers(ifinfmsg, "IFLA_IFNAME", "IFLA_AF_SPEC")
 _KIND_ATTRIBUTES = numbers(
     ifinfmsg.ifinfo, "IFLA_INFO_KIND", "IFLA_INFO_DATA", "IFLA_INFO_SLAVE_KIND", "IFLA_INFO_SLAVE_DATA"
 )
@@ -72,34 +73,48 @@ _CONFIGURATIONS = {1: "conf"}  # IFLA_INET_CONF: an array of numbers
 
 _FEW_FACTS = encode(ifinfmsg, RTM_GETLINK, ("IFLA_EXT_MASK", _SKIP_STATISTICS), flags=NLM_F_DUMP)
 _ALL_FACTS = dump_request(RTM_GETLINK, bytes(_LINK.size))
+# Both end with the number that is asked about: encoding them anew for each process takes longer than the kernel does.
+_NSID_OF_PID = encode(nsidmsg, RTM_GETNSID, ("NETNSA_PID", 0))[:-4]
+_NSID_OF_FILE = encode(nsidmsg, RTM_GETNSID, ("NETNSA_FD", 0))[:-4]
 _ALL_ADDRESSES = dump_request(RTM_GETADDR, bytes(_ADDRESS.size))
 
 _LINK_STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")  # IF_OPER_*
 _PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")  # BR_STATE_*
 _SETTINGS = {  # IPV4_DEVCONF_* in linux/ip.h, less one
-    0: "forwarding",
-    7: "rp_filter",
-    12: "arp_filter",
-    18: "arp_ignore",
-    22: "accept_local",
-    25: "route_localnet",
+    "forwarding": 0,
+    "rp_filter": 7,
+    "arp_filter": 12,
+    "arp_ignore": 18,
+    "accept_local": 22,
+    "route_localnet": 25,
 }
+_MOST_SETTINGS = 1 + max(_SETTINGS.values())
+_VALUES = struct.Struct(f"={_MOST_SETTINGS}i")
 
 
-def list_links(netlink: Netlink, *, counters: bool) -> list[bytes]:
-    """What the kernel says of every interface, with its counters and settings or without.
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One interface as the kernel describes it: ifindex, flags (IFF_*) and attributes by name."""
+
+    ifindex: int
+    flags: int
+    values: Mapping[str, bytes]
+
+
+def list_links(netlink: Netlink, *, counters: bool) -> list[Link]:
+    """Every interface by ifindex, with its counters and settings or without.
 
     A listing without a loopback interface is an error: every namespace has one, and a refusal may read as empty.
     """
-    bodies = netlink.dump(_ALL_FACTS if counters else _FEW_FACTS)
-    if not any(_LINK.unpack_from(body)[1] == _LOOPBACK for body in bodies):
+    links = []
+    loopback = False
+    for body in netlink.dump(_ALL_FACTS if counters else _FEW_FACTS):
+        _, kind, ifindex, flags, _ = _LINK.unpack_from(body)
+        loopback |= kind == _LOOPBACK
+        links.append(Link(ifindex, flags, attributes(body, _LINK.size, _LINK_ATTRIBUTES)))
+    if not loopback:
         raise OSError(errno.ENODATA, "the kernel listed no loopback interface")
-    return bodies
-
-
-def interfaces(bodies: list[bytes], cidrs: Mapping[int, tuple[str, ...]]) -> tuple[Interface, ...]:
-    """The listed interfaces by ifindex, with their addresses."""
-    return tuple(sorted((_interface(body, cidrs) for body in bodies), key=lambda link: link.ifindex))
+    return sorted(links, key=lambda link: link.ifindex)
 
 
 def addresses(netlink: Netlink) -> Mapping[int, tuple[str, ...]]:
@@ -120,29 +135,26 @@ def namespace_id(netlink: Netlink, *, pid: int | None = None, fd: int | None = N
 
     None when it was given no number. Raises ESRCH when there is no such process.
     """
-    target = ("NETNSA_PID", pid) if fd is None else ("NETNSA_FD", fd)
-    (body,) = netlink.ask(encode(nsidmsg, RTM_GETNSID, target))
+    request, target = (_NSID_OF_PID, pid) if fd is None else (_NSID_OF_FILE, fd)
+    (body,) = netlink.ask(request + struct.pack("=I", target))
     number = integer(attributes(body, _NSID_SIZE, _NSID_ATTRIBUTES).get("NETNSA_NSID"))
     return None if number == -1 else number
 
 
-def interface_settings(bodies: list[bytes]) -> dict[str, str]:
-    """Settings of every interface listed with counters, such as ipv4.conf.eth0.rp_filter; no file need be read."""
-    settings = {}
-    for body in bodies:
-        link = attributes(body, _LINK.size, _SETTING_ATTRIBUTES)
-        family = attributes(link.get("IFLA_AF_SPEC", b""), 0, _FAMILIES).get("ipv4", b"")
-        values = attributes(family, 0, _CONFIGURATIONS).get("conf", b"")
-        for number, setting in _SETTINGS.items():
-            value = integer(values[4 * number : 4 * number + 4] or None)
-            if value is not None:
-                settings[f"ipv4.conf.{text(link['IFLA_IFNAME'])}.{setting}"] = str(value)
-    return settings
+def interface_settings(link: Link) -> dict[str, str]:
+    """Its settings, such as ipv4.conf.eth0.rp_filter, when it was listed with them: no file need be read."""
+    family = attributes(link.values.get("IFLA_AF_SPEC", b""), 0, _FAMILIES).get("ipv4", b"")
+    values = attributes(family, 0, _CONFIGURATIONS).get("conf", b"")
+    if len(values) < _VALUES.size:
+        return {}
+    numbered = _VALUES.unpack_from(values)
+    prefix = f"ipv4.conf.{text(link.values.get('IFLA_IFNAME'))}."
+    return {prefix + setting: str(numbered[number]) for setting, number in _SETTINGS.items()}
 
 
-def _interface(body: bytes, cidrs: Mapping[int, tuple[str, ...]]) -> Interface:
-    _, _, ifindex, flags, _ = _LINK.unpack_from(body)
-    link = attributes(body, _LINK.size, _LINK_ATTRIBUTES)
+def interface(described: Link, addresses: tuple[str, ...] = ()) -> Interface:
+    """What is shown of it."""
+    ifindex, link = described.ifindex, described.values
     info = attributes(link.get("IFLA_LINKINFO", b""), 0, _KIND_ATTRIBUTES)
     kind = text(info.get("IFLA_INFO_KIND"))
     bridge: dict[str, bytes] = {}
@@ -156,15 +168,15 @@ def _interface(body: bytes, cidrs: Mapping[int, tuple[str, ...]]) -> Interface:
         mac=mac.hex(":") if mac else None,
         mtu=unsigned(link.get("IFLA_MTU")) or 0,
         state=name_of(_LINK_STATES, link.get("IFLA_OPERSTATE")) or "unknown",
-        addresses=cidrs.get(ifindex, ()),
+        addresses=addresses,
         bridge_ifindex=integer(link.get("IFLA_MASTER")),
         peer_ifindex=integer(link.get("IFLA_LINK")),
         peer_nsid=integer(link.get("IFLA_LINK_NETNSID")),
         port=_port(info),
         kind=kind,
-        up=bool(flags & _UP),
+        up=bool(described.flags & _UP),
         carrier=None if carrier is None else bool(carrier),
-        arp=not flags & _NOARP,
+        arp=not described.flags & _NOARP,
         xdp=bool(unsigned(attributes(link.get("IFLA_XDP", b""), 0, _XDP_ATTRIBUTES).get("IFLA_XDP_ATTACHED"))),
         qdisc=text(link.get("IFLA_QDISC")),
         stp=bool(unsigned(bridge.get("IFLA_BR_STP_STATE"))),

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from fleetctl.net.cgroup import Cgroups
-from fleetctl.net.links import addresses, interfaces, list_links, namespace_id
+from fleetctl.net.links import addresses, interface, list_links, namespace_id
 from fleetctl.net.netlink import Netlink
 from fleetctl.net.proc import local_ipv4
 from fleetctl.net.processes import find_holders
@@ -66,7 +66,7 @@ def _walk(pids: tuple[int, ...]) -> tuple[Namespace, Mapping[int, Namespace]]:
         # A socket keeps the namespace it was opened in, so this one speaks of the host's all the way.
         with closing(Netlink()) as host:
             # The host first: listing a veth gives the namespace of its other end a number if it has none.
-            here = Namespace(interfaces=interfaces(list_links(host, counters=False), {}))
+            here = Namespace(interfaces=tuple(interface(link) for link in list_links(host, counters=False)))
             return here, {pid: _read(host, pid) for pid in pids}
     except OSError as error:
         nothing = _unknown(f"netlink does not answer on this host: {error.strerror}", _SHALLOW)
@@ -80,8 +80,10 @@ def _read(host: Netlink, pid: int) -> Namespace:
             nsid = namespace_id(host, fd=namespace_file)
             _enter(namespace_file)
             with closing(Netlink()) as inner:
-                links = interfaces(list_links(inner, counters=False), addresses(inner))
-            return Namespace(interfaces=links, nsid=nsid)
+                links = list_links(inner, counters=False)
+                cidrs = addresses(inner)
+            found = tuple(interface(link, cidrs.get(link.ifindex, ())) for link in links)
+            return Namespace(interfaces=found, nsid=nsid)
     except PermissionError:
         return _read_unprivileged(host, pid)
     except OSError as error:
@@ -147,11 +149,13 @@ def _with_holders(here: Survey, surveys: Mapping[int, Survey]) -> tuple[Namespac
     another container in the same namespace) are all processes of the host.
     """
     known: dict[int, tuple[Process, ...]] = {}
+    searched: set[int] = set()
     for survey in surveys.values():
         known |= survey.holdings.holders
+        searched.update(process.pid for process in survey.holdings.processes)
     everybody = (here, *surveys.values())
     wanted = {listener.inode for survey in everybody for listener in survey.fields.get("listeners", ())}
-    known |= find_holders(wanted - known.keys())
+    known |= find_holders(wanted - known.keys(), searched)
 
     def namespace(survey: Survey) -> Namespace:
         fields = survey.fields

@@ -14,7 +14,6 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 
@@ -48,7 +47,7 @@ with bare_package("pyroute2"):
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port (netlink(7))
 _ATTRIBUTE = struct.Struct("=HH")  # nlattr: length, type
 _NUMBER = 0x3FFF  # an attribute's type without NLA_F_NESTED and NLA_F_NET_BYTEORDER
-_RECEIVE = 1 << 16  # the kernel writes a dump in pieces of at most 32 KiB
+_RECEIVE = 1 << 15  # the kernel writes a dump in pieces of at most 32 KiB
 _ATTEMPTS = 10
 
 
@@ -60,6 +59,7 @@ class Netlink:
 
     def __init__(self, protocol: int = socket.NETLINK_ROUTE) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+        self._received = bytearray(_RECEIVE)  # one for all: to make one for each piece takes longer than to read it
 
     def close(self) -> None:
         self._socket.close()
@@ -79,7 +79,8 @@ class Netlink:
         bodies: list[bytes] = []
         interrupted = False
         while True:
-            for reply_kind, reply_flags, body in _messages(self._socket.recv(_RECEIVE)):
+            size = self._socket.recv_into(self._received)
+            for reply_kind, reply_flags, body in _messages(bytes(self._received[:size])):
                 interrupted |= bool(reply_flags & NLM_F_DUMP_INTR)
                 if reply_kind in (NLMSG_ERROR, NLMSG_DONE):
                     _raise_for(body)
@@ -101,7 +102,7 @@ def encode(message: Any, kind: int, *attributes: tuple[str, int | None], flags: 
 
 
 def dump_request(kind: int, body: bytes) -> bytes:
-    """The request for a listing that takes no attributes."""
+    """The request for a listing; quicker than pyroute2's when nothing but `body` need be said."""
     return _HEADER.pack(_HEADER.size + len(body), kind, NLM_F_REQUEST | NLM_F_DUMP, 0, 0) + body
 
 
@@ -124,7 +125,7 @@ def attributes(data: bytes, offset: int, wanted: Mapping[int, str]) -> dict[str,
         name = wanted.get(kind & _NUMBER)
         if name:
             values[name] = data[offset + _ATTRIBUTE.size : offset + length]
-        offset += max((length + 3) & ~3, _ATTRIBUTE.size)
+        offset += (length + 3) & ~3 or _ATTRIBUTE.size
     return values
 
 
@@ -167,4 +168,4 @@ def address(value: bytes | None) -> str | None:
     """An IPv4 or IPv6 address of four or sixteen bytes."""
     if not value:
         return None
-    return str(IPv4Address(value) if len(value) == 4 else IPv6Address(value))
+    return socket.inet_ntop(socket.AF_INET if len(value) == 4 else socket.AF_INET6, value)

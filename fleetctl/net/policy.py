@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 
 from fleetctl.net.netlink import Netlink, address, attributes, bare_package, dump_request, numbers, text, unsigned
 from fleetctl.state.network import PolicyRule
@@ -46,14 +47,13 @@ def policy(netlink: Netlink) -> tuple[PolicyRule, ...]:
     """Every rule in the order it is tried, IPv4 first."""
     bodies = netlink.dump(_ALL_RULES)
     return tuple(
-        _rule(body, ipv6=body[0] == socket.AF_INET6)
-        for body in sorted(bodies, key=lambda body: body[0])
-        if body[0] in (socket.AF_INET, socket.AF_INET6)
+        _rule(body) for body in sorted(bodies, key=lambda body: body[0]) if body[0] in (socket.AF_INET, socket.AF_INET6)
     )
 
 
-def _rule(body: bytes, *, ipv6: bool) -> PolicyRule:
-    _, to_prefix, from_prefix, tos, table, action, flags = _RULE.unpack_from(body)
+@lru_cache  # most namespaces have the same rules
+def _rule(body: bytes) -> PolicyRule:
+    family, to_prefix, from_prefix, tos, table, action, flags = _RULE.unpack_from(body)
     values = attributes(body, _RULE.size, _ATTRIBUTES)
     words = ["not"] if flags & _INVERT else []
     words.append(f"from {_block(values.get('FRA_SRC'), from_prefix) or 'all'}")
@@ -71,7 +71,7 @@ def _rule(body: bytes, *, ipv6: bool) -> PolicyRule:
         words.append(f"goto {unsigned(values.get('FRA_GOTO'))}")
     else:
         words.append(_ACTIONS.get(action, f"action {action}"))
-    return PolicyRule(unsigned(values.get("FRA_PRIORITY")) or 0, " ".join(words), ipv6=ipv6)
+    return PolicyRule(unsigned(values.get("FRA_PRIORITY")) or 0, " ".join(words), ipv6=family == socket.AF_INET6)
 
 
 def _block(value: bytes | None, prefix: int) -> str | None:

@@ -6,28 +6,25 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
 SHORTEST_PREFIX = 8
 """Routes to larger blocks stand for "everything else", not for somebody's network."""
 
-_READ = 1 << 16
+_READ = 1 << 13
 _SYSTEM = "/proc/sys/net/"
-_EVERYWHERE = tuple(
-    f"ipv4/conf/{whose}/{setting}"
-    for whose in ("all", "default")
-    for setting in ("rp_filter", "forwarding", "arp_ignore", "arp_filter", "accept_local", "route_localnet")
-)
-_SETTINGS = (
-    "ipv4/ip_forward",
-    "ipv4/ip_local_port_range",
-    *_EVERYWHERE,
-    "ipv6/conf/all/disable_ipv6",
-    "bridge/bridge-nf-call-iptables",
-    "netfilter/nf_conntrack_max",
-    "netfilter/nf_conntrack_count",
-)
+_EVERYWHERE = ("rp_filter", "forwarding", "arp_ignore", "arp_filter", "accept_local", "route_localnet")
+_SETTINGS = {
+    "ipv4": ("ip_local_port_range",),
+    "ipv4/conf/all": _EVERYWHERE,
+    "ipv6/conf/all": ("disable_ipv6",),
+    "bridge": ("bridge-nf-call-iptables",),
+    "netfilter": ("nf_conntrack_max", "nf_conntrack_count"),
+}
+_PROTOCOLS = ("Ip:", "Icmp:", "Tcp:", "Udp:", "TcpExt:", "IpExt:")
 
 
 def read_small(path: str, *, dir_fd: int | None = None) -> str:
@@ -50,15 +47,22 @@ def numbered(directory: str) -> Iterator[int]:
 def settings() -> dict[str, str]:
     """Kernel settings of the namespace that the calling thread is in; those that there are.
 
-    Names as in state.network.Namespace; those of single interfaces come with the interfaces.
+    Names as in state.network.Namespace; those of single interfaces come with the interfaces, and those under
+    ipv4.conf.default concern none that exists.
     """
     found = {}
-    for name in _SETTINGS:
+    for folder, names in _SETTINGS.items():
         try:
-            value = read_small(_SYSTEM + name)
-        except OSError:  # the kernel has no such part, or not here
+            opened = os.open(_SYSTEM + folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:  # the kernel has no such part
             continue
-        found[name.replace("/", ".")] = " ".join(value.split())
+        for name in names:
+            with suppress(OSError):  # nor this
+                found[f"{folder.replace('/', '.')}.{name}"] = " ".join(read_small(name, dir_fd=opened).split())
+        os.close(opened)
+    # These two are one: ip_forward writes to it and to the settings of every interface (ip-sysctl).
+    if "ipv4.conf.all.forwarding" in found:
+        found["ipv4.ip_forward"] = found["ipv4.conf.all.forwarding"]
     return found
 
 
@@ -71,12 +75,16 @@ def statistics(process: int) -> dict[str, int]:
     for name in ("net/snmp", "net/netstat"):
         lines = read_small(name, dir_fd=process).splitlines()
         for names, values in zip(lines[::2], lines[1::2], strict=False):
-            protocol, *keys = names.split()
-            found |= {
-                f"{protocol}{key}".replace(":", "."): int(value)
-                for key, value in zip(keys, values.split()[1:], strict=False)
-            }
+            if names.startswith(_PROTOCOLS):
+                found.update(zip(_keys(names), map(int, values.split()[1:]), strict=False))
     return found
+
+
+@lru_cache
+def _keys(names: str) -> tuple[str, ...]:
+    """Of one line with names, the same in every namespace: Ip.Forwarding …"""
+    protocol, *keys = names.split()
+    return tuple(f"{protocol[:-1]}.{key}" for key in keys)
 
 
 def local_ipv4(pid: int) -> frozenset[str]:

@@ -80,10 +80,12 @@ def open_sockets(pid: int) -> tuple[frozenset[int], int | None]:
     return frozenset(inodes), len(names)
 
 
-def find_holders(wanted: Collection[int]) -> Mapping[int, tuple[Process, ...]]:
-    """Who of all processes holds the sockets with these inodes, by inode."""
+def find_holders(wanted: Collection[int], but: Collection[int]) -> Mapping[int, tuple[Process, ...]]:
+    """Who of all processes holds the sockets with these inodes, by inode; the pids `but` are known not to."""
     holders: dict[int, tuple[Process, ...]] = {}
     for pid in numbered("/proc") if wanted else ():
+        if pid in but:
+            continue
         try:
             inodes, files = open_sockets(pid)
             held = inodes.intersection(wanted)

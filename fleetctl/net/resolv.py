@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from fleetctl.net.confined import read_confined
 from fleetctl.state.network import Resolver
@@ -70,8 +70,9 @@ def parse_hosts(text: str) -> dict[str, tuple[str, ...]]:
 
 
 def _is_address(text: str) -> bool:
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
     try:
-        ip_address(text)
-    except ValueError:
+        socket.inet_pton(family, text.partition("%")[0])  # fe80::1%eth0 names an interface, too
+    except (OSError, ValueError):
         return False
     return True

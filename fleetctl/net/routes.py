@@ -46,6 +46,7 @@ _ALL_NEIGHBOURS = dump_request(RTM_GETNEIGH, bytes(_NEIGHBOUR.size))
 _ALL_FORWARDING = dump_request(RTM_GETNEIGH, _NEIGHBOUR.pack(socket.AF_BRIDGE, 0, 0, 0, 0))
 
 _ANYWHERE = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 - a destination, nothing is bound to it
+_BROADCAST = "255.255.255.255"
 _STATES = {number: name for name, number in states.items()}
 
 
@@ -98,7 +99,7 @@ def neighbours(netlink: Netlink, names: Mapping[int, str]) -> tuple[Neighbour, .
 
 def _follows(known: str) -> bool:
     parsed = ip_address(known)
-    return parsed.is_multicast or parsed.is_loopback or parsed.is_unspecified or known == "255.255.255.255"
+    return parsed.is_multicast or parsed.is_loopback or parsed.is_unspecified or known == _BROADCAST
 
 
 def forwarding(netlink: Netlink) -> tuple[ForwardingEntry, ...]:

@@ -20,7 +20,7 @@ _SOCKET = struct.Struct("!BBBBHH16s16s")
 _REST = struct.Struct("=IQIIIII")
 _LISTEN, _CLOSE = 10, 7  # TCP_LISTEN, TCP_CLOSE: of UDP, connected to nobody
 _V6_ONLY = {11: "v6_only"}  # INET_DIAG_SKV6ONLY
-_DOCKER_DNS = "127.0.0.11"
+_DOCKER_DNS = bytes([127, 0, 0, 11]) + bytes(12)
 """Docker's DNS server listens there in every container, on ports that change, and belongs to no process in it."""
 
 _LISTINGS = tuple(
@@ -33,13 +33,14 @@ _LISTINGS = tuple(
 def listeners(diagnosis: Netlink, names: Mapping[int, str]) -> tuple[Listener, ...]:
     """Every TCP socket that listens and every UDP socket that waits, by protocol, port and address; who holds them is
     not asked. `diagnosis` is a socket of NETLINK_SOCK_DIAG, `names` are those of the interfaces."""
-    found = [_listener(protocol, body, names) for protocol, request in _LISTINGS for body in diagnosis.dump(request)]
-    shown = [listener for listener in found if listener.port and listener.address != _DOCKER_DNS]
-    return tuple(sorted(shown, key=lambda listener: (listener.protocol, listener.port, listener.address)))
+    found = (_listener(protocol, body, names) for protocol, request in _LISTINGS for body in diagnosis.dump(request))
+    return tuple(sorted(filter(None, found), key=lambda listener: (listener.protocol, listener.port, listener.address)))
 
 
-def _listener(protocol: str, body: bytes, names: Mapping[int, str]) -> Listener:
+def _listener(protocol: str, body: bytes, names: Mapping[int, str]) -> Listener | None:
     family, _, _, _, port, _, source, _ = _SOCKET.unpack_from(body)
+    if not port or source == _DOCKER_DNS:
+        return None
     ifindex, _, _, received, sent, uid, inode = _REST.unpack_from(body, _SOCKET.size)
     own = address(source[:4] if family == socket.AF_INET else source) or ""
     if family == socket.AF_INET6 and (mapped := IPv6Address(source).ipv4_mapped):

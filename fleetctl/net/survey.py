@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from fleetctl.net.cgroup import Cgroups, pressure
-from fleetctl.net.links import addresses, interface_settings, interfaces, list_links
+from fleetctl.net.links import addresses, interface, interface_settings, list_links
 from fleetctl.net.netlink import Netlink
 from fleetctl.net.policy import policy
 from fleetctl.net.proc import settings, statistics
@@ -52,11 +52,13 @@ class Survey:
         names: dict[int, str] = {}
 
         def read_interfaces() -> Any:
-            bodies = list_links(netlink, counters=True)
-            of_interfaces.update(interface_settings(bodies))
-            links = interfaces(bodies, addresses(netlink))
-            names.update((link.ifindex, link.name) for link in links)
-            return links
+            links = list_links(netlink, counters=True)
+            cidrs = addresses(netlink)
+            found = tuple(interface(link, cidrs.get(link.ifindex, ())) for link in links)
+            names.update((link.ifindex, link.name) for link in found)
+            for link in links:
+                of_interfaces.update(interface_settings(link))
+            return found
 
         self.read("interfaces", read_interfaces)
         bridged = any(link.kind == "bridge" for link in self.fields.get("interfaces", ()))

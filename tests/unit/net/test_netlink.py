@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from fleetctl.net.links import addresses, interface, list_links, namespace_id
 from fleetctl.net.namespaces import read_namespaces
-from fleetctl.net.links import addresses, interfaces, list_links, namespace_id
 from fleetctl.net.netlink import Netlink
 from fleetctl.net.proc import local_ipv4
 
@@ -34,7 +34,8 @@ def facts_of_files() -> dict[str, tuple[str, ...]]:
 def test_interfaces_are_what_the_kernels_files_say() -> None:
     before = facts_of_files()
     with closing(Netlink()) as netlink:
-        listed = interfaces(list_links(netlink, counters=False), addresses(netlink))
+        cidrs = addresses(netlink)
+        listed = [interface(link, cidrs.get(link.ifindex, ())) for link in list_links(netlink, counters=False)]
     links = {link.name: link for link in listed}
     steady = {name: facts for name, facts in facts_of_files().items() if before.get(name) == facts}
     assert "lo" in steady
@@ -64,7 +65,7 @@ def test_a_listing_that_changed_while_it_was_written_is_asked_for_again() -> Non
             return super().ask(request)
 
     with closing(Restless()) as netlink:
-        assert interfaces(list_links(netlink, counters=False), {})[0].name == "lo"
+        assert interface(list_links(netlink, counters=False)[0]).name == "lo"
         netlink.interruptions = 1000
         with pytest.raises(OSError, match="came or went"):
             list_links(netlink, counters=False)
