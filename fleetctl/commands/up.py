@@ -172,13 +172,21 @@ class Picture:
 def take_picture(fleet: Fleet, engine: DockerHost) -> Picture:
     """Ask every replica and look where its veth is."""
     from fleetctl.check.replicas import check_replicas
-    from fleetctl.net.observe import observe_topology
+    from fleetctl.net.join import join_topology
+    from fleetctl.vantage.base import Request
+    from fleetctl.vantage.engine_only import EngineOnly
+    from fleetctl.vantage.local import Local
+    from fleetctl.vantage.registry import why_not_here
 
     observed = engine.observe(fleet.name)
     replicas = engine.inspect(observed.replicas)
     pairs = [(replica, fleet.services[replica.service]) for replica in replicas if replica.service in fleet.services]
     replies = check_replicas(pairs, host=engine.host)
-    topology = observe_topology(fleet.name, observed.own_networks(), replicas, local=engine.local)
+    # The name of a veth is not worth a helper container.
+    elsewhere = why_not_here(engine)
+    vantage = EngineOnly((elsewhere,)) if elsewhere else Local()
+    answer = vantage.ask(Request(tuple(replica.pid for replica in replicas if replica.pid)))
+    topology = join_topology(fleet.name, observed.own_networks(), replicas, answer.host, answer.namespaces)
     veths = {
         attachment.replica: attachment.veth.name
         for network in topology.networks

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from fleetctl.net.pairing import find_bridge, find_inner, find_port_state, find_veth, known
-from fleetctl.net.publications import nat_of, publications
+from fleetctl.net.publications import nat_of, publications, why_unread
 from fleetctl.state.filters import Filters
 from fleetctl.state.network import Attachment, Interface, Namespace, Topology, WiredNetwork
 from fleetctl.state.observed import Endpoint, ObservedNetwork, Replica
@@ -72,7 +72,7 @@ def _network(network: ObservedNetwork, replicas: Sequence[Replica], kernel: _Ker
     if kernel.filters is not None:
         nat = nat_of(network, kernel.filters)
         if nat is None:
-            unknown["nat"] = "; ".join(kernel.filters.unknown.values()) or "no rules could be read"
+            unknown["nat"] = why_unread(kernel.filters)
     return WiredNetwork(
         name=network.name,
         id=network.id,

@@ -30,7 +30,7 @@ def _backed(port: Published, replica: Replica, host: Namespace, filters: Filters
         aims |= {f"[{endpoint.ipv6}]:{port.container_port}" for endpoint in replica.endpoints.values()}
         rule = next((rule.text for rule in filters.rules if _rewrites(rule, port, aims)), None)
         if rule is None and filters.unknown:
-            unknown["rule"] = "; ".join(filters.unknown.values())
+            unknown["rule"] = why_unread(filters)
     if host.listeners is not None:
         proxy = next(_proxies(port, host), None)
     elif "listeners" in host.unknown:
@@ -56,6 +56,11 @@ def nat_of(network: ObservedNetwork, filters: Filters) -> tuple[FilterRule, ...]
     if not filters.rules and filters.unknown:
         return None
     return tuple(rule for rule in filters.rules if rule.table == "nat" and _concerns(rule, network))
+
+
+def why_unread(filters: Filters) -> str:
+    """Each reason once: several tools may lack the same."""
+    return "; ".join(dict.fromkeys(filters.unknown.values()))
 
 
 def _concerns(rule: FilterRule, network: ObservedNetwork) -> bool:

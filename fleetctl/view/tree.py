@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -26,8 +27,10 @@ def topology_tree(topology: Topology, changes: Changes | None = None) -> Rendera
     """Every network as a tree, and below them what is in none."""
     changes = changes or {}
     parts: list[RenderableType] = []
+    told: set[str] = set()
     for network in topology.networks:
-        parts += [*network_parts(network, changes), Text()]
+        parts += [*network_parts(network, changes, told), Text()]
+        told |= {attachment.container_id for attachment in network.attachments}
     if topology.unattached:
         strays = Tree(Text("in none of these networks", style="bold"), guide_style=GUIDE)
         for attachment in topology.unattached:
@@ -39,15 +42,19 @@ def topology_tree(topology: Topology, changes: Changes | None = None) -> Rendera
     return Group(*parts[:-1])
 
 
-def network_parts(network: WiredNetwork, changes: Changes) -> Iterator[RenderableType]:
+def network_parts(network: WiredNetwork, changes: Changes, told: Set[str]) -> Iterator[RenderableType]:
+    """The heading, the tree, and what is remarkable. Of containers that are `told` already only their way into this
+    network is."""
     short = len(network.attachments) > MANY
     tree = Tree(bridge_line(network), guide_style=GUIDE)
     add_changes(tree, changes.get(network.name, ()))
     common = shared(network)
     for title, text in common.items():
-        tree.add(titled(f"every replica: {title}", text))
+        tree.add(Text.assemble((f"{title} where nothing else is said  ", TITLE), text))
     for attachment in network.attachments:
-        if short:
+        if attachment.container_id in told:
+            add_again(tree, attachment, changes)
+        elif short:
             add_short(tree, attachment, common, changes)
         else:
             add_whole(tree, attachment, common, changes)
@@ -81,12 +88,14 @@ def bridge_line(network: WiredNetwork) -> Text:
 
 
 def shared(network: WiredNetwork) -> dict[str, str]:
-    """What is the same for every running replica, told once; of a single one nothing is."""
+    """By title what is the same for most running replicas, told once; of a single one nothing is."""
     running = [dict(quiet(attachment)) for attachment in network.attachments if attachment.namespace]
-    if len(running) < 2:
-        return {}
-    first = running[0]
-    return {title: first[title] for title in first if all(one.get(title) == first[title] for one in running[1:])}
+    found = {}
+    for title in dict.fromkeys(title for one in running for title in one):
+        text, count = Counter(one[title] for one in running if title in one).most_common(1)[0]
+        if 1 < count > len(running) / 2:
+            found[title] = text
+    return found
 
 
 def quiet(attachment: Attachment) -> Iterator[tuple[str, str]]:
@@ -109,7 +118,7 @@ def add_whole(tree: Tree, attachment: Attachment, common: Mapping[str, str], cha
     for published in attachment.published:
         branch.add(titled("published", facts.publication(published), "" if backed(published) else UNSETTLED))
     for title, text in (*quiet(attachment), *particulars(attachment)):
-        if title not in common:
+        if common.get(title) != text:
             branch.add(titled(title, text))
     add_changes(branch, changes.get(attachment.replica, ()))
 
@@ -128,11 +137,20 @@ def add_short(tree: Tree, attachment: Attachment, common: Mapping[str, str], cha
     )
     branch = tree.add(Text("\n").join([label, second]) if second else label)
     for title, text in quiet(attachment):
-        if title not in common:
+        if common.get(title) != text:
             branch.add(titled(title, text))
     if troubled := facts.neighbours(attachment.namespace, troubled=True):
         branch.add(titled("neighbours", ", ".join(troubled), UNSETTLED))
     add_changes(branch, changes.get(attachment.replica, ()))
+
+
+def add_again(tree: Tree, attachment: Attachment, changes: Changes) -> None:
+    """A replica that is in a network above, too, where its sockets and routes are shown."""
+    branch = tree.add(replica_name(attachment, changes).append("  also above", style=TITLE))
+    branch.add(pair(attachment, whole=True))
+    for title, text in particulars(attachment):
+        if title != "neighbours":
+            branch.add(titled(title, text))
 
 
 def add_stray(tree: Tree, attachment: Attachment, changes: Changes) -> None:

@@ -1,83 +1,33 @@
-"""Shows how a fleet's replicas are wired, as a document for programs and as tables for people."""
+"""Shows how a fleet's replicas are wired as tables: a row a replica where that fits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
 from fleetctl.state.network import Attachment, Interface, Topology, WiredNetwork
+from fleetctl.view import facts
+from fleetctl.view.remarks import remarks
+from fleetctl.view.styles import UNSETTLED, state_style
 from fleetctl.view.text import safe
 
-_STYLES = {
-    **dict.fromkeys(("up", "running", "forwarding"), "green"),
-    **dict.fromkeys(("down", "lowerlayerdown", "exited", "dead", "disabled", "blocking"), "red"),
-}
-_UNSETTLED = "yellow"
 _ABSENT = "-"
 _GAP = _INDENT = 2
 _MAC = len("02:42:ac:1e:00:02")
-_NAMED = 4
-"""How many replicas a note names before it counts."""
 
-_TITLES = ("REPLICA", "STATE", "INTERFACE", "ADDRESS", "MAC", "MTU", "VETH", "VETH MAC", "PORT", "ALIASES")
-_WIRING = ("interface", "veth", "port")
+_TITLES = ("REPLICA", "STATE", "INTERFACE", "ADDRESS", "MAC", "MTU", "VETH", "VETH MAC", "PORT", "LISTENS", "ALIASES")
 _Row: TypeAlias = Mapping[str, Text]
-
-
-def topology_document(topology: Topology) -> dict[str, Any]:
-    """The wiring as plain values for JSON, schema 1: null where unknown, with the reason in `unknown` by key."""
-    return {
-        "schema": 1,
-        "fleet": topology.fleet,
-        "networks": [_network_document(network) for network in topology.networks],
-        "unattached": [_attachment_document(attachment) for attachment in topology.unattached],
-    }
-
-
-def _network_document(network: WiredNetwork) -> dict[str, Any]:
-    return {
-        "name": network.name,
-        "id": network.id,
-        "driver": network.driver,
-        "subnets": [{"subnet": subnet, "gateway": gateway} for subnet, gateway in network.subnets],
-        "bridge": _chosen(network.bridge, "name", "ifindex", "mac", "mtu", "state"),
-        "attachments": [_attachment_document(attachment) for attachment in network.attachments],
-        "unknown": dict(network.unknown),
-    }
-
-
-def _attachment_document(attachment: Attachment) -> dict[str, Any]:
-    interface = _chosen(attachment.interface, "name", "ifindex", "mac", "mtu", "state")
-    if interface is not None and attachment.interface is not None:
-        interface["addresses"] = list(attachment.interface.addresses)
-    return {
-        "replica": attachment.replica,
-        "service": attachment.service,
-        "container_id": attachment.container_id,
-        "pid": attachment.pid,
-        "state": attachment.state,
-        "interface": interface,
-        "veth": _chosen(attachment.veth, "name", "ifindex", "mac", "state"),
-        "port": None if attachment.port_state is None else {"state": attachment.port_state},
-        "aliases": list(attachment.aliases),
-        "gateway": attachment.gateway,
-        "engine": {"ipv4": attachment.engine_ipv4, "mac": attachment.engine_mac},
-        "unknown": dict(attachment.unknown),
-    }
-
-
-def _chosen(interface: Interface | None, *keys: str) -> dict[str, Any] | None:
-    return None if interface is None else {key: getattr(interface, key) for key in keys}
 
 
 def topology_view(topology: Topology, *, width: int) -> RenderableType:
     """The wiring for a terminal of `width` columns: one row a replica where that fits, else three short lines."""
     if not topology.networks and not topology.unattached:
-        return Text(f"fleet {safe(topology.fleet)} has no network and no replica")
+        whose = f"fleet {safe(topology.fleet)} has" if topology.fleet else "there is"
+        return Text(f"{whose} no network and no replica")
     blocks = [[*_heading(network), *_body(network, width)] for network in topology.networks]
     if topology.unattached:
         blocks.append([*_strays(topology.unattached)])
@@ -94,7 +44,7 @@ def _heading(network: WiredNetwork) -> Iterator[RenderableType]:
         yield _indented(Text(f"subnet {safe(subnet)}, {leaving}"))
     bridge = network.bridge
     if bridge is None:
-        yield _indented(Text(f"bridge unknown: {safe(network.unknown['bridge'])}", style=_UNSETTLED))
+        yield _indented(Text(f"bridge unknown: {safe(network.unknown['bridge'])}", style=UNSETTLED))
     else:
         named = f"bridge {safe(bridge.name)} (ifindex {bridge.ifindex}), "
         yield _indented(Text.assemble(named, _state(bridge.state), f", MAC {bridge.mac}, MTU {bridge.mtu}"))
@@ -103,24 +53,24 @@ def _heading(network: WiredNetwork) -> Iterator[RenderableType]:
 def _body(network: WiredNetwork, width: int) -> Iterator[RenderableType]:
     yield Text()
     if not network.attachments:
-        yield _indented(Text("no replica is attached"))
+        yield _indented(Text("nothing is plugged in"))
         return
     rows = [_row(attachment, network.bridge) for attachment in network.attachments]
     widths = {title: max(len(title), *(row[title].cell_len for row in rows)) for title in _TITLES}
     fits = _INDENT + sum(widths.values()) + _GAP * (len(widths) - 1) <= width
     yield from map(_indented, _table(rows, widths) if fits else _stacked(rows, widths))
-    notes = list(_notes(network))
+    notes = list(remarks(network))
     if notes:
         yield Text()
     for note in notes:
-        yield _indented(Text(note, style=_UNSETTLED))
+        yield _indented(Text(note, style=UNSETTLED))
 
 
 def _strays(attachments: Sequence[Attachment]) -> Iterator[RenderableType]:
-    yield Text("in none of the fleet's networks", style="bold")
+    yield Text("in none of these networks", style="bold")
     for attachment in attachments:
         name, state = Text(safe(attachment.replica), style="bold"), _state(attachment.state)
-        reason = Text(safe(attachment.unknown["interface"]), style=_UNSETTLED)
+        reason = Text(safe(attachment.unknown["interface"]), style=UNSETTLED)
         yield _indented(_line([(name, 0), (state, 0), (reason, 0)]))
 
 
@@ -128,10 +78,11 @@ def _row(attachment: Attachment, bridge: Interface | None) -> _Row:
     """One replica's facts by title; what the engine says stands in where the kernel is silent."""
     interface, veth = attachment.interface, attachment.veth
     addresses = interface.addresses if interface else (attachment.engine_ipv4 or "",)
+    listens = [f"{one.protocol} {one.endpoint} {one.reach}" for one in facts.sockets(attachment.namespace)]
     own_id = attachment.container_id[:12]  # the engine makes it an alias of every container
     mtu = _text(str(interface.mtu) if interface else None)
     if interface and bridge and interface.mtu != bridge.mtu:
-        mtu.stylize(_UNSETTLED)
+        mtu.stylize(UNSETTLED)
     return {
         "REPLICA": Text(safe(attachment.replica), style="bold"),
         "STATE": _state(attachment.state),
@@ -142,6 +93,7 @@ def _row(attachment: Attachment, bridge: Interface | None) -> _Row:
         "VETH": _end(veth),
         "VETH MAC": _text(veth.mac if veth else None, "dim"),
         "PORT": _state(attachment.port_state),
+        "LISTENS": _text(", ".join(listens)),
         "ALIASES": _text(", ".join(alias for alias in attachment.aliases if alias != own_id)),
     }
 
@@ -169,49 +121,14 @@ def _stacked(rows: Sequence[_Row], widths: Mapping[str, int]) -> Iterator[Text]:
         outer, port = Text.assemble("└ ", row["VETH"]), Text.assemble("port ", row["PORT"])
         yield _line([(inner, end), (row["MAC"], _MAC), (mtu, 0)])
         yield _line([(outer, end), (row["VETH MAC"], _MAC), (port, 0)])
+        if row["LISTENS"].plain != _ABSENT:
+            yield Text.assemble("  listens on ", row["LISTENS"])
 
 
 def _line(cells: Sequence[tuple[Text, int]]) -> Text:
     """Cells side by side, each but the last padded to its width."""
     padded = [cell + Text(" " * (width - cell.cell_len)) for cell, width in cells[:-1]]
     return Text(" " * _GAP).join((*padded, cells[-1][0]))
-
-
-def _notes(network: WiredNetwork) -> Iterator[str]:
-    """Why something is unknown and where kernel and engine differ, each once with the replicas it holds for."""
-    held: dict[str, list[str]] = {}
-    for attachment in network.attachments:
-        for note in (*_reasons(attachment), *_differences(attachment, network)):
-            held.setdefault(note, []).append(attachment.replica)
-    for note, replicas in held.items():
-        if len(replicas) == len(network.attachments) > 1:
-            yield safe(f"every replica: {note}")
-            continue
-        more = f" and {len(replicas) - _NAMED} more" if len(replicas) > _NAMED else ""
-        yield safe(f"{', '.join(replicas[:_NAMED])}{more}: {note}")
-
-
-def _reasons(attachment: Attachment) -> Iterator[str]:
-    """Why some of one replica's wiring is not shown, one sentence a reason."""
-    fields: dict[str, list[str]] = {}
-    for field in _WIRING:
-        if field in attachment.unknown:
-            fields.setdefault(attachment.unknown[field], []).append(field)
-    for reason, named in fields.items():
-        told = " (address and MAC are the engine's)" if "interface" in named and attachment.engine_ipv4 else ""
-        what = "wiring" if len(named) == len(_WIRING) else " and ".join(named)
-        yield f"{what} unknown{told}: {reason}"
-
-
-def _differences(attachment: Attachment, network: WiredNetwork) -> Iterator[str]:
-    """Where the kernel has something else than the engine gave."""
-    interface, gateway = attachment.interface, attachment.gateway
-    if interface and attachment.engine_ipv4 and attachment.engine_ipv4 not in interface.addresses:
-        yield f"{interface.name} does not have the engine's address {attachment.engine_ipv4}"
-    if interface and attachment.engine_mac and attachment.engine_mac != interface.mac:
-        yield f"{interface.name} does not have the engine's MAC {attachment.engine_mac}"
-    if gateway and gateway not in [subnet_gateway for _, subnet_gateway in network.subnets]:
-        yield f"its gateway is {gateway}"
 
 
 def _end(interface: Interface | None) -> Text:
@@ -222,7 +139,7 @@ def _end(interface: Interface | None) -> Text:
 
 
 def _state(state: str | None) -> Text:
-    return _text(state, _STYLES.get(state or "", _UNSETTLED))
+    return _text(state, state_style(state))
 
 
 def _text(text: str | None, style: str = "") -> Text:

@@ -20,9 +20,10 @@ from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.types import IPAMConfig, IPAMPool
 
-from fleetctl.net.observe import observe_topology
 from fleetctl.state.network import Attachment, Topology, WiredNetwork
-from tests.fakes.observed_wiring import engine_facts
+from fleetctl.vantage.engine_only import EngineOnly
+from fleetctl.vantage.local import Local
+from tests.fakes.observed_wiring import engine_facts, wiring
 from tests.fakes.tiny_image import TEST_LABEL, tiny_image
 
 UNWIRED = {"5-stopped": "exited", "6-created": "created"}
@@ -95,7 +96,7 @@ class Scene:
             network.remove()
 
     def observe(self) -> Topology:
-        return observe_topology("wiring", *engine_facts(self.client, self.label), local=True)
+        return wiring(*engine_facts(self.client, self.label), Local())
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +239,7 @@ def test_a_process_that_died_or_is_not_the_replicas_is_not_taken_for_it(scene: S
     with subprocess.Popen(["true"]) as dead:
         pass
     changed = [replace(plain, pid=dead.pid), replace(both, pid=os.getpid())]
-    lan = of_network(observe_topology("wiring", networks, changed, local=True), "lan")
+    lan = of_network(wiring(networks, changed, Local()), "lan")
 
     gone, stranger = of_replica(lan, "1-plain"), of_replica(lan, "3-both")
     assert gone.unknown["interface"] == f"process {dead.pid} is gone"
@@ -253,7 +254,7 @@ def test_looking_leaves_the_caller_in_its_namespace_and_no_file_open(scene: Scen
     before = footprint()
     facts = engine_facts(scene.client, scene.label)
     for _ in range(3):
-        observe_topology("wiring", *facts, local=True)
+        wiring(*facts, Local())
     assert footprint() == before
 
 
@@ -273,14 +274,14 @@ def test_an_ordinary_user_sees_veths_and_ports_and_the_reason_for_the_rest(scene
                 continue
             assert "run as root" in seen["unknown"]["interface"]
             assert (seen["veth"]["name"], seen["veth"]["ifindex"]) == (attachment.veth.name, attachment.veth.ifindex)
-            assert seen["port"] == {"state": "forwarding"}
+            assert seen["port"]["state"] == "forwarding"
 
 
 def test_of_an_engine_elsewhere_only_its_own_facts_are_told(scene: Scene) -> None:
     facts = engine_facts(scene.client, scene.label)
-    network = of_network(observe_topology("wiring", *facts, local=False), "lan")
+    network = of_network(wiring(*facts, EngineOnly(("nobody may look",))), "lan")
     attachment = of_replica(network, "1-plain")
     assert (network.bridge, attachment.interface, attachment.veth) == (None, None, None)
     assert attachment.engine_ipv4
     assert attachment.engine_mac
-    assert set(network.unknown.values()) == {"the engine is on another host, whose kernel is not asked"}
+    assert set(network.unknown.values()) == {"nobody may look"}
