@@ -1,0 +1,68 @@
+"""What a row of the laboratory is: how to break something, what to ask, and what diagnose must then say."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from tests.lab.fleet import Fleet
+
+Injection = Callable[[Fleet], contextlib.AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One row. `asks` are the arguments of diagnose (names in braces: Fleet.names); `expects` the findings that must
+    be among those named, each "hop/cause" or, for a cause that nobody listed, "hop" alone; the first of them must be
+    the verdict. `tolerates` are causes that are true as well and may be the verdict instead. `reachable` is what
+    diagnose must say while the fault is there, None where an answer comes all the same."""
+
+    row: str
+    title: str
+    asks: str
+    expects: tuple[str, ...]
+    inject: Injection
+    tolerates: tuple[str, ...] = ()
+    reachable: bool | None = False
+    healthy: str | None = None
+    """What to ask where all is well, when not the same."""
+    place: Literal["fleet", "engine"] = "fleet"
+    """Where it happens: in the fleet's laboratory, or in the one whose engine may be restarted."""
+
+    @property
+    def number(self) -> tuple[str, int, str]:
+        """Sorts rows: 2 before 14, 60a before 60b, unlisted ones last."""
+        listed = self.row[0].isdigit()
+        digits = "".join(filter(str.isdigit, self.row))
+        return "" if listed else self.row[0], int(digits), self.row
+
+
+FAULTS: list[Fault] = []
+
+
+def fault(
+    row: str, title: str, asks: str, *expects: str, tolerates: tuple[str, ...] = (), reachable: bool | None = False,
+    healthy: str | None = None, place: Literal["fleet", "engine"] = "fleet",
+) -> Callable[[Callable[[Fleet], Iterator[None]]], Callable[[Fleet], Iterator[None]]]:  # fmt: skip
+    """Make a row of a generator that breaks something before its yield and heals it after."""
+
+    def register(injection: Callable[[Fleet], Iterator[None]]) -> Callable[[Fleet], Iterator[None]]:
+        FAULTS.append(
+            Fault(row, title, asks, expects, contextlib.contextmanager(injection), tolerates, reachable, healthy, place)
+        )
+        return injection
+
+    return register
+
+
+NOT_HERE: dict[str, tuple[str, str]] = {
+    # row: (fault, why it is not injected here)
+    "40": ("Address pools overlap or are used up", "an error of `up`, not of a request; tested with it"),
+    "49": ("VLAN filtering", "this kernel is built without it (CONFIG_BRIDGE_VLAN_FILTERING)"),
+    "77": ("A stale server in the balancer", "the fleet has no balancer yet"),
+    "78": ("Wrong DOCKER_HOST, or a desktop VM", "needs a second machine"),
+    "79": ("A cloud's firewall", "needs a network that is not ours; from the host nothing can be seen of it"),
+}
+"""Rows of the list that no test injects."""

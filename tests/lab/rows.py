@@ -1,0 +1,14 @@
+"""Every row of the laboratory, in order."""
+
+from __future__ import annotations
+
+import tests.lab.faults_address
+import tests.lab.faults_container
+import tests.lab.faults_host
+import tests.lab.faults_network
+import tests.lab.faults_server
+import tests.lab.faults_unlisted
+import tests.lab.faults_wiring  # noqa: F401  each registers its own
+from tests.lab.fault import FAULTS
+
+ROWS = sorted(FAULTS, key=lambda fault: fault.number)

@@ -1,0 +1,57 @@
+"""The laboratory leaves nothing behind, and diagnose changes nothing in it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+from pathlib import Path
+
+from tests.lab.diagnosed import diagnose
+from tests.lab.fleet import CLIENT, WEB, Fleet
+from tests.lab.laboratory import control_groups, laboratory, mounts_under
+from tests.lab.rows import ROWS
+
+
+def test_a_laboratory_leaves_no_process_namespace_mount_cgroup_or_file() -> None:
+    with contextlib.suppress(KeyboardInterrupt), laboratory() as lab:
+        folder, pid = lab.folder, int((lab.folder / "engine.pid").read_text())
+        assert mounts_under(folder), "there is nothing to remove, so this test shows nothing"
+        raise KeyboardInterrupt  # also when a test in it is interrupted
+    assert not folder.exists()
+    assert not mounts_under(folder)
+    assert not Path(f"/proc/{pid}").exists()
+    assert not control_groups(lab.name)
+    assert not list(Path("/run/netns").glob(f"{lab.name}*"))
+    named = subprocess.run(["pgrep", "--full", lab.name], capture_output=True, text=True, check=False)
+    assert not named.stdout, named.stdout
+
+
+def test_diagnosing_a_fault_changes_nothing_in_host_or_containers(fleet: Fleet) -> None:
+    with fault_present(fleet):
+        before = everything(fleet)
+        diagnosed = diagnose(fleet, "lab-web-1")
+        assert diagnosed.reachable is False, diagnosed.run
+        after = everything(fleet)
+    for what, text in before.items():
+        assert after[what] == text, what
+
+
+def fault_present(fleet: Fleet) -> contextlib.AbstractContextManager[None]:
+    return next(fault for fault in ROWS if fault.row == "60a").inject(fleet)
+
+
+def everything(fleet: Fleet) -> dict[str, str]:
+    """Rules, settings, links, addresses, routes, neighbours that stay, and instances of tracefs."""
+    seen = {"tracefs": "\n".join(sorted(map(str, Path("/sys/kernel/tracing/instances").glob("*"))))}
+    for name, where in (("host", fleet.lab.host), ("web", fleet.into(WEB)), ("client", fleet.into(CLIENT))):
+        seen |= {
+            f"{name}: rules": re.sub(r"\[\d+:\d+\]|^#.*", "", where("iptables-save"), flags=re.MULTILINE),
+            f"{name}: rules of IPv6": re.sub(r"\[\d+:\d+\]|^#.*", "", where("ip6tables-save"), flags=re.MULTILINE),
+            f"{name}: links": where("ip", "-details", "link"),
+            f"{name}: addresses": re.sub(r"valid_lft.*", "", where("ip", "addr")),
+            f"{name}: routes": where("ip", "route", "show", "table", "all"),
+            f"{name}: policy": where("ip", "rule"),
+            f"{name}: settings": where("grep", "-r", "-s", "", "/proc/sys/net", check=False),
+        }
+    return seen
