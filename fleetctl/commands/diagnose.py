@@ -19,8 +19,8 @@ from fleetctl.errors import ConfigError, VerificationFailed
 def command(
     source: FleetSource, targets: tuple[str, ...], client: str | None, to: str | None, verbose: bool, output: str
 ) -> None:
-    """Ask each TARGET from every side, walk the way of a request hop by hop, and name the hop that is broken, what shows
-    it, and the cure. Nothing on the host or in a container is changed.
+    """Ask each TARGET from every side, walk the way of a request hop by hop, and name the hop that is broken, what
+    shows it, and the cure. Nothing on the host or in a container is changed.
 
     A TARGET is a replica (web-1), a service, any container's name, HOST:PORT, ADDRESS:PORT or a URL; without one the
     whole fleet is asked. Exits 4 when something does not answer."""

@@ -56,6 +56,7 @@ def choose(engine: DockerHost, fleet: Fleet | None, names: Sequence[str], *, eve
         observed = engine.observe(fleet.name)
         used = {endpoint.network_id for replica in observed.replicas for endpoint in replica.endpoints.values()}
         networks = [network for network in observed.networks if network.fleet == fleet.name or network.id in used]
+        networks.sort(key=lambda network: network.name)
         return Chosen(observed.replicas, networks, {replica.id for replica in observed.replicas})
     replicas, networks_there = engine.everything()
     own = {replica.id for replica in engine.observe_replicas(fleet.name)} if fleet is not None else frozenset()

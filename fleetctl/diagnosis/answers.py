@@ -132,7 +132,7 @@ def status(way: Way, outcome: Outcome, target: Target, name: str, seen: Evidence
             "client-error",
             name,
             seen,
-            cure=f"the network is in order: path {outcome.probe.path} is refused; mend the server or name another path in x-fleet.http",
+            cure=f"the network is in order, path {outcome.probe.path} is refused: mend it, or set x-fleet.http.path",
         )
     elif outcome.milliseconds >= SLOW:
         yield finding(

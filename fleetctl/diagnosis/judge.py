@@ -6,7 +6,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from fleetctl.diagnosis import addresses, answers, container, filtering, links, naming, publishing, sockets, unlisted
-from fleetctl.diagnosis.scene import Finding, Judged, Proof, Scene, Target, Verdict, Way, finding
+from fleetctl.diagnosis.scene import (
+    Evidence,
+    Finding,
+    Judged,
+    Proof,
+    Scene,
+    Target,
+    Verdict,
+    Way,
+    finding,
+    unknown_cause,
+)
 from fleetctl.state.network import WiredNetwork
 from fleetctl.state.observed import Replica
 
@@ -43,17 +54,20 @@ INFORMATIVE = ("lo", "own")
 def judge(target: Target, scene: Scene) -> Verdict:
     """The verdict on one target: findings in the order of a request's way."""
     asked = target.container
-    if target.problem is not None or asked is None:
-        problem = (target.problem,) if target.problem else ()
-        return Verdict(target, tuple(judge_way(way, target) for way in target.ways), problem)
     judged = tuple(judge_way(way, target) for way in target.ways)
+    if target.problem is not None or asked is None:
+        return Verdict(target, judged, tuple(settle(without_container(target, judged, scene))))
     broken = [one.way for one in judged if one.good is False and one.way.vantage not in INFORMATIVE]
     parts: list[Part] = list(container.examine(asked, scene))
     stands_still = any(isinstance(part, Finding) for part in parts)
     if not stands_still:
         parts += in_general(target, asked, scene, broken=broken)
-        for way in broken:
-            parts += on_the_way(way, target, asked, scene)
+        for number, way in enumerate(broken):
+            seen = on_the_way(way, target, asked, scene)
+            # Every way is looked at, the hops of one are shown.
+            parts += (part for part in seen if number == 0 or isinstance(part, Finding))
+        if not broken:
+            parts += proven_by(judged, target, asked, scene)
     faults = settle(part for part in parts if isinstance(part, Finding))
     known = [one for one in faults if one.level == "fault"]
     if broken and not stands_still and not explained(known):
@@ -65,6 +79,26 @@ def judge(target: Target, scene: Scene) -> Verdict:
         faults = [as_warning(one) if one.cause in HARMLESS_WHILE_ANSWERING else one for one in faults]
     proofs = tuple(dict.fromkeys(part for part in parts if isinstance(part, Proof)))
     return Verdict(target, judged, tuple(faults), proofs, unknown(target, scene))
+
+
+def without_container(target: Target, judged: Iterable[Judged], scene: Scene) -> Iterator[Finding]:
+    """What is wrong with a target that is no container of the engine."""
+    if target.problem is not None:
+        yield target.problem
+        return
+    for one in judged:
+        if one.good is not False:
+            continue
+        found = [part for part in naming.name(one.way, target, scene) if isinstance(part, Finding)]
+        refused = one.way.last is not None and one.way.last.error == "ECONNREFUSED"
+        yield from found or [
+            unknown_cause(
+                "socket" if refused else "route",
+                f"{one.way.address}:{one.way.port}",
+                Evidence(f"from {one.way.source}: {one.told}"),
+                cure="no container of this engine has or publishes this address: look at the host that has it",
+            )
+        ]
 
 
 HARMLESS_WHILE_ANSWERING = (
@@ -136,7 +170,7 @@ def on_the_way(way: Way, target: Target, asked: Replica, scene: Scene) -> Iterat
     yield from naming.client(way, target, scene)
     yield from naming.name(way, target, scene)
     if way.client is not None:
-        yield from container.examine(way.client, scene)
+        yield from as_client(container.examine(way.client, scene))
         yield from clients_end(way, scene)
     yield from naming.route(way, scene)
     yield from naming.neighbour(way, asked, scene)
@@ -151,20 +185,39 @@ def on_the_way(way: Way, target: Target, asked: Replica, scene: Scene) -> Iterat
         yield from publishing.not_reached(way, asked, scene)
 
 
+def proven_by(judged: Iterable[Judged], target: Target, asked: Replica, scene: Scene) -> Iterator[Proof]:
+    """The hops before the container, as the first way from elsewhere that is in order took them."""
+    way = next((one.way for one in judged if one.good and one.way.vantage in ("client", "host")), None)
+    if way is None:
+        return
+    hops = [*naming.name(way, target, scene), *naming.route(way, scene), *naming.neighbour(way, asked, scene)]
+    if way.client is not None:
+        hops += clients_end(way, scene)
+    yield from (one for one in hops if isinstance(one, Proof))
+
+
 def clients_end(way: Way, scene: Scene) -> Iterator[Part]:
     """The client's own place in the network."""
     if way.client is None or way.network is None:
         return
     yield from links.examine(way.client, way.network, scene, role="client")
-    yield from addresses.examine(way.client, way.network, scene)
+    yield from as_client(addresses.examine(way.client, way.network, scene))
+
+
+def as_client(parts: Iterable[Part]) -> Iterator[Part]:
+    """What holds of the client belongs to the beginning of the way."""
+    for part in parts:
+        yield Proof("client", part.fact) if isinstance(part, Proof) else part
 
 
 def settle(findings: Iterable[Finding]) -> list[Finding]:
     """Each once, without what follows from another, in the order of the way."""
-    once = {(one.cause, one.where): one for one in reversed(list(findings))}
+    once: dict[tuple[str, str], Finding] = {}
+    for one in findings:
+        once.setdefault((one.cause, one.where), one)
     causes = {cause for cause, _ in once}
     kept = [one for one in once.values() if not causes & set(CONSEQUENCES.get(one.cause, ()))]
-    return sorted(reversed(kept), key=lambda one: (one.level == "warning", one.order))
+    return sorted(kept, key=lambda one: (one.level == "warning", one.order))
 
 
 def unknown(target: Target, scene: Scene) -> tuple[str, ...]:

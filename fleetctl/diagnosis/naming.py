@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from fleetctl.diagnosis.routing import own_rules, route_to, shown
-from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Target, Way, finding
+from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Target, Way, finding, unknown_cause
 from fleetctl.state.network import Resolver
 from fleetctl.state.observed import Replica
 
@@ -23,7 +23,7 @@ def client(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
     if outcome.error == "EADDRNOTAVAIL":
         ports = (scene.inside(container).settings or {}).get("ipv4.ip_local_port_range", "")
         seen = Evidence(
-            f"{container.name} has no free local port towards {way.address}:{way.port}; its range is {' to '.join(ports.split()) or 'unknown'}",
+            f"{container.name} has no local port left towards {way.address}:{way.port}; range {shown_range(ports)}",
             f"{enter} sysctl net.ipv4.ip_local_port_range",
         )
         cure = "keep connections open and use them again, or widen the range"
@@ -34,6 +34,10 @@ def client(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
             cure=cure,
             commands=(f"{enter} sysctl -w net.ipv4.ip_local_port_range='32768 60999'",),
         )
+
+
+def shown_range(ports: str) -> str:
+    return " to ".join(ports.split()) or "unknown"
 
 
 def proxies(container: Replica, target: Replica, address: str) -> Finding | None:
@@ -70,7 +74,7 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
         strangers = [one for one in found.addresses if expected and one not in expected]
         if strangers:
             seen = Evidence(
-                f"{asked} leads {container.name} to {', '.join(found.addresses)}; the engine gave it {', '.join(sorted(expected))}",
+                f"{asked} leads {container.name} to {', '.join(found.addresses)}, not to {', '.join(sorted(expected))}",
                 f"docker exec {container.name} getent hosts {asked}",
             )
             owner = scene.owner(strangers[0])
@@ -108,7 +112,7 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
         resolver.search and asked.count(".") < resolver.ndots
     ):
         seen = Evidence(
-            f"the name is first tried with the search list {' '.join(resolver.search)} (ndots:{resolver.ndots}): {', '.join(found.asked)}",
+            f"search list {' '.join(resolver.search)}, ndots:{resolver.ndots}: asked were {', '.join(found.asked)}",
             listing,
         )
         yield finding(
@@ -214,8 +218,6 @@ def route(way: Way, scene: Scene) -> Iterator[Finding | Proof]:
         rules = own_rules(namespace)
         if rules and way.outcome is not None and not way.outcome.answered:
             told = Evidence(f"policy rules may choose another table: {'; '.join(rules)}", f"{enter}ip rule")
-            from fleetctl.diagnosis.scene import unknown_cause
-
             if not way.outcome.connected:
                 yield unknown_cause(
                     "route", who, told, cure="see what these rules and their tables do with this address"
@@ -228,7 +230,8 @@ def route(way: Way, scene: Scene) -> Iterator[Finding | Proof]:
         return  # its routes went with it: the link is the finding
     if way.client and end and end.engine_ipv4 and end.interface and end.engine_ipv4 not in end.interface.addresses:
         return  # the client's own address is the finding
-    cure = f"remove that route, or give the network another subnet than {', '.join(subnet for subnet, _ in network.subnets)}"
+    subnets = ", ".join(subnet for subnet, _ in network.subnets)
+    cure = f"remove that route, or give the network another subnet than {subnets}"
     delete = (
         (f"{enter}ip route del {found.destination}",)
         if found and found.destination != "0.0.0.0/0"

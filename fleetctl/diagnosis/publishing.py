@@ -46,8 +46,9 @@ def mapping(container: Replica, port: int | None, scene: Scene) -> Iterator[Find
             continue
         if port is not None and one.container_port == port:
             continue  # the server's own port is silent: the socket is the finding
+        there = ", ".join(map(str, sorted(heard)))
         seen = Evidence(
-            f"host port {one.host_port} leads to container port {one.container_port}, where nothing listens; it listens on {', '.join(map(str, sorted(heard)))}",
+            f"host port {one.host_port} leads to container port {one.container_port}, but it listens on {there}",
             f"docker port {container.name}",
         )
         right = next(iter(sorted(heard)))
@@ -96,7 +97,7 @@ def published_port(
     managed = any(rule.table == "nat" for rule in filters.rules)
     goal = f"{address}:{port.container_port}"
     enters = has_entry(container, network)
-    if turned.certain and turned.rewritten_to is None and managed and not native and enters:
+    if turned.passes and turned.rewritten_to is None and managed and not native and enters:
         seen = Evidence(f"no NAT rule leads host port {port.host_port} to {goal}", "iptables -t nat -S")
         proxy = next((one for one in scene.host.listeners or () if one.port == port.host_port), None)
         masked = (
@@ -184,7 +185,8 @@ def masquerade(
     if not any(rule.table == "nat" for rule in filters.rules):
         return  # the engine leaves the rules to somebody else
     leaving = Packet(address, OUTSIDE, 443, out_interface=uplink, destination_is_local=False, source_is_local=False)
-    if fate(filters, leaving, "postrouting").masqueraded is False:
+    left = fate(filters, leaving, "postrouting")
+    if left.passes and left.masqueraded is False:
         subnet = network.subnets[0][0] if network.subnets else address
         bridge = network.bridge.name if network.bridge else "BRIDGE"
         seen = Evidence(

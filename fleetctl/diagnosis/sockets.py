@@ -1,4 +1,4 @@
-"""Whether a server's socket waits at the port and address asked for, and whether the server takes connections from it."""
+"""Whether a socket waits at the port and address asked for, and whether the server takes connections from it."""
 
 from __future__ import annotations
 

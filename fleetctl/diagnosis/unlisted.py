@@ -1,4 +1,4 @@
-"""A fault that fits no cause of the list: the hop where the probe was last seen, and what differs from a healthy one."""
+"""A fault that fits no cause of the list: the hop where the probe was last seen, and what is unusual there."""
 
 from __future__ import annotations
 
@@ -106,9 +106,8 @@ def index_after(
 def peculiar(way: Way, target: Replica, scene: Scene) -> Iterator[Evidence]:
     """What is unusual by itself at any place of the way."""
     places: list[tuple[str, Namespace, str]] = [("the host", scene.host, "")]
-    for container in (way.client, target):
-        if container is not None:
-            places.append((container.name, scene.inside(container), f"nsenter -t {container.pid} -n "))
+    containers = [one for one in (way.client, target) if one is not None]
+    places += [(one.name, scene.inside(one), f"nsenter -t {one.pid} -n ") for one in containers]
     for who, namespace, enter in places:
         for text in namespace.filters or ():
             yield Evidence(f"{who}: traffic control: {text}", f"{enter}tc -s qdisc; {enter}tc filter show dev DEV")

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from fleetctl.diagnosis.judge import judge, judge_way
-from fleetctl.diagnosis.scene import Evidence, Finding, Scene, Target, Verdict, Way, finding
+from fleetctl.diagnosis.scene import Scene, Verdict, Way
 from fleetctl.engine.docker_host import DockerHost
-from fleetctl.inquiry.targets import Meant, World, chosen_client, every_service, find, merged, parse
+from fleetctl.inquiry.cases import Case, again, trace_first, with_another
+from fleetctl.inquiry.targets import Meant, chosen_client, every_service, find, merged, parse
 from fleetctl.inquiry.ways import PAIRS, TIMEOUT, peers, port_heard, ports_to, probe_for, question_for, ways_to
+from fleetctl.inquiry.world import World, http_of, inspected, look, not_published
 from fleetctl.net.join import join_topology
-from fleetctl.net.proc import local_ipv4
-from fleetctl.spec.model import Fleet, HttpSettings
+from fleetctl.spec.model import Fleet
 from fleetctl.state.network import Namespace, Topology
 from fleetctl.state.observed import AT_REST, Replica
-from fleetctl.state.probes import Outcome, Probe, Question
+from fleetctl.state.probes import Probe, Question
 from fleetctl.vantage.base import Answer, Request, Vantage
 
-PATIENCE = 2.0
-"""Seconds for the second probe of a way that failed."""
-ANSWER_PATIENCE = 6.0
-"""The same where the server took the request and only the answer is missing: it may be a slow one."""
-TRACED = 4
+TRACE_TIME = 0.6
+"""Seconds for a traced probe: its first packets tell."""
+TRACED = 3
 """Probes that are traced in one run."""
 LOG_LINES = 8
 UNREAD = Namespace(unknown=dict.fromkeys(("interfaces", "nsid"), "it was not looked at yet"))
@@ -40,83 +38,24 @@ class Asked:
     to: str | None = None
 
 
-@dataclass(slots=True)
-class Case:
-    """One target on its way to a verdict."""
-
-    meant: Meant
-    http: HttpSettings | None
-    ways: list[Way] = field(default_factory=list)
-
-    @property
-    def path(self) -> str:
-        return self.meant.wanted.path or (self.http.health_path if self.http else "/")
-
-    def target(self, *, from_named: bool) -> Target:
-        """For the judge."""
-        one = self.meant
-        name = one.container.name if one.container else one.wanted.text
-        return Target(
-            name=name if one.wanted.host != "localhost" else one.wanted.text,
-            container=one.container,
-            port=one.port,
-            ways=tuple(self.ways),
-            http=self.http if one.wanted.path is None else None,
-            address=one.address,
-            from_named=from_named,
-            problem=one.problem,
-        )
-
-
 def diagnose(fleet: Fleet | None, engine: DockerHost, vantage: Vantage, asked: Asked) -> tuple[Verdict, ...]:
     """One verdict for each container that is meant, in the order asked."""
-    world = look(fleet, engine, asked)
+    world = look(fleet, engine)
     client = chosen_client(asked.client, world) if asked.client not in (None, "host") else None
     texts = (*asked.targets, *((asked.to,) if asked.to else ()))
     wanted = tuple(parse(text) for text in texts) if texts else every_service(world)
     meant = merged([one for item in wanted for one in find(item, world, client=client)])
-    world, meant = inspected(world, meant, client, engine)
-    client = next((one for one in world.containers if client is not None and one.id == client.id), None)
-    inquiry = Inquiry(engine, vantage, world, client, from_named=asked.client is not None)
-    return inquiry.run([Case(one, http_of(one, world)) for one in meant])
-
-
-def look(fleet: Fleet | None, engine: DockerHost, asked: Asked) -> World:
-    """Everything the engine has, by two calls, and this host's own addresses."""
-    containers, networks = engine.everything()
-    own = frozenset(one.id for one in engine.observe_replicas(fleet.name)) if fleet is not None else frozenset()
-    addresses = frozenset[str]()
-    if engine.local:
-        addresses = local_ipv4(os.getpid())
-    return World(fleet, containers, networks, own, addresses)
-
-
-def inspected(
-    world: World, meant: Sequence[Meant], client: Replica | None, engine: DockerHost
-) -> tuple[World, tuple[Meant, ...]]:
-    """With what only inspection tells of the targets, the client, the fleet's replicas and whoever shares a network
-    with a stranger that is asked."""
-    targets = {one.container.id for one in meant if one.container is not None}
-    networks = {name for one in meant if one.container is not None for name in one.container.endpoints}
-    near = [one for one in world.containers if one.state == "running" and set(one.endpoints) & networks]
-    wanted = targets | world.own | {one.id for one in near[:8]} | ({client.id} if client else set())
-    if any(one.container is None for one in meant):
-        wanted |= {one.id for one in world.containers[:40]}
-    known = {one.id: one for one in engine.inspect([one for one in world.containers if one.id in wanted])}
-    containers = tuple(known.get(one.id, one) for one in world.containers)
-    found = tuple(
-        replace(one, container=known.get(one.container.id, one.container)) if one.container else one for one in meant
-    )
-    return replace(world, containers=containers), found
-
-
-def http_of(meant: Meant, world: World) -> HttpSettings | None:
-    """How the service says that it speaks HTTP, where the target is asked at that port."""
-    container = meant.container
-    if container is None or world.fleet is None or container.id not in world.own:
-        return None
-    service = world.fleet.services.get(container.service)
-    return service.http if service and service.http and service.http.port == meant.port else None
+    world = inspected(world, [one for one in (client, *(item.container for item in meant)) if one is not None], engine)
+    known = {one.id: one for one in world.containers}
+    cases = [
+        Case(
+            replace(one, container=known[one.container.id]) if one.container else one,
+            http_of(world, one.container, one.port),
+        )
+        for one in meant
+    ]
+    inquiry = Inquiry(engine, vantage, world, known[client.id] if client else None, from_named=asked.client is not None)
+    return inquiry.run(cases)
 
 
 class Inquiry:
@@ -146,8 +85,11 @@ class Inquiry:
 
     def verdict(self, case: Case, scene: Scene) -> Verdict:
         """Judged; with why there is nothing to ask where that is so."""
-        if case.meant.container is None and case.meant.problem is None and not case.ways:
-            case.meant = replace(case.meant, problem=self.nothing_there(case.meant, scene))
+        meant = case.meant
+        asked = any(judge_way(way, case.target(from_named=False)).good for way in case.ways)
+        if meant.container is None and meant.problem is None and meant.address is not None and not asked:
+            why = not_published(meant.port, meant.address, self.world, scene, self.engine)
+            case.meant = replace(meant, problem=why)
         return judge(case.target(from_named=self.from_named), scene)
 
     # The first look
@@ -244,7 +186,7 @@ class Inquiry:
             if chosen is not None and len(traced) < TRACED:
                 outcome = case.ways[chosen].outcome
                 assert outcome is not None  # noqa: S101  # broken() lists ways with an outcome
-                traced.append((case, chosen, replace(outcome.probe, timeout=TIMEOUT)))
+                traced.append((case, chosen, replace(outcome.probe, timeout=TRACE_TIME)))
         involved = {
             one.pid
             for case in cases
@@ -304,60 +246,3 @@ class Inquiry:
             engine_started=self.engine.started() if resting else None,
             local=self.engine.local,
         )
-
-    def nothing_there(self, meant: Meant, scene: Scene) -> Finding | None:
-        """Why a port of the host leads nowhere."""
-        return not_published(meant, self.world, scene, self.engine)
-
-
-def again(outcome: Outcome | None) -> list[tuple[str, Probe]]:
-    """What else is asked of a way that failed: more patience, another Host header, a TLS greeting."""
-    if outcome is None:
-        return []
-    probe = outcome.probe
-    waits = outcome.stage in ("answer", "body") and outcome.error == "timeout"
-    more = [("patient", replace(probe, timeout=ANSWER_PATIENCE if waits else PATIENCE))]
-    if outcome.status is not None and 400 <= outcome.status < 500:
-        more += [("host", replace(probe, host=name)) for name in ("localhost", "example.com")]
-    if outcome.connected and outcome.status is None and outcome.error != "timeout":
-        more.append(("tls", replace(probe, path=None, tls=True)))
-    return more
-
-
-def with_another(way: Way, kind: str, outcome: Outcome) -> Way:
-    if kind == "patient":
-        return replace(way, patient=outcome)
-    if kind == "tls":
-        return replace(way, greeting=outcome)
-    return replace(way, other_hosts=(*way.other_hosts, outcome))
-
-
-def trace_first(case: Case, broken: list[int]) -> int | None:
-    """The failed way that tells most: from a client, else from the host."""
-    rank = {"client": 0, "host": 1, "published": 2, "own": 3, "lo": 4}
-    return min(broken, key=lambda index: rank[case.ways[index].vantage], default=None)
-
-
-def not_published(meant: Meant, world: World, scene: Scene, engine: DockerHost) -> Finding | None:
-    port = meant.port
-    if not engine.local:
-        seen = Evidence(
-            f"the engine is {engine.endpoint}: its ports are published on that host, not on this one",
-            "docker context ls",
-        )
-        return finding(
-            "foreign-engine",
-            meant.wanted.text,
-            seen,
-            cure=f"ask {engine.host or 'that host'} instead of {meant.address}",
-        )
-    for one in world.containers:
-        heard = scene.inside(one).listeners if one.pid else ()
-        if any(item.protocol == "tcp" and item.port == port for item in heard or ()):
-            seen = Evidence(
-                f"{one.name} listens on port {port}, which is not published: nothing of the host leads there",
-                f"docker port {one.name}",
-            )
-            cure = f"publish it (ports: ['{port}:{port}']), or ask the container's own address"
-            return finding("not-published", one.name, seen, cure=cure)
-    return None

@@ -11,8 +11,8 @@ from fleetctl.diagnosis.judge import no_such
 from fleetctl.diagnosis.naming import names_of
 from fleetctl.diagnosis.scene import Evidence, Finding, finding
 from fleetctl.errors import ConfigError
-from fleetctl.spec.model import Fleet
-from fleetctl.state.observed import ObservedNetwork, Published, Replica
+from fleetctl.inquiry.world import World
+from fleetctl.state.observed import Published, Replica
 
 ANYWHERE = (None, "", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
 
@@ -40,29 +40,6 @@ class Meant:
     published: Published | None = None
     resolve: str | None = None
     problem: Finding | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Every container and network of the engine, by which targets are found."""
-
-    fleet: Fleet | None
-    containers: tuple[Replica, ...]
-    networks: tuple[ObservedNetwork, ...]
-    own: frozenset[str] = frozenset()
-    """Ids of the fleet's containers."""
-    host_addresses: frozenset[str] = frozenset()
-
-    def of_fleet(self) -> tuple[Replica, ...]:
-        return tuple(one for one in self.containers if one.id in self.own)
-
-    def named(self, name: str) -> tuple[Replica, ...]:
-        """By service, SERVICE-N or name within the fleet, else any container by name or beginning of its id."""
-        own = self.of_fleet()
-        found = [one for one in own if name in (one.service, one.name, f"{one.service}-{one.number}")]
-        return tuple(found) or tuple(
-            one for one in self.containers if name == one.name or (len(name) >= 8 and one.id.startswith(name))
-        )
 
 
 def parse(text: str) -> Wanted:

@@ -12,7 +12,7 @@ from fleetctl.state.probes import Probe, Question
 
 PAIRS = 64
 """Ways from peers that are tried in all; where there would be more, each replica is asked from one peer only."""
-TIMEOUT = 1.5
+TIMEOUT = 1.0
 """Seconds for a first probe; one that fails is sent again with more."""
 DEFAULT_BRIDGE = "bridge"
 """Docker's own network, which has no DNS server (docs.docker.com, network drivers)."""

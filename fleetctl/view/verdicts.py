@@ -7,14 +7,14 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from fleetctl.diagnosis.causes import HOPS
-from fleetctl.diagnosis.scene import Evidence, Finding, Judged, Verdict
+from fleetctl.diagnosis.scene import Finding, Judged, Verdict
 from fleetctl.view.text import safe
 
 GOOD, BAD, UNSURE = ("✓", "green"), ("✗", "red"), ("!", "yellow")
+HOP = max(map(len, HOPS))
 WAYS = 6
 """Ways of one kind of outcome that are listed one by one."""
 
@@ -118,24 +118,23 @@ def shown_target(verdict: Verdict) -> str:
 def details(verdict: Verdict, *, walk: bool) -> Iterator[RenderableType]:
     """The ways, then the hops in their order, the broken ones with evidence and cure."""
     yield from ways(verdict)
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(no_wrap=True)
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
     for hop in HOPS:
         for one in verdict.findings:
             if one.hop == hop:
-                grid.add_row(*row(BAD if one.level == "fault" else UNSURE, hop), explained(one))
+                yield from row(BAD if one.level == "fault" else UNSURE, hop, explained(one))
         for proof in verdict.proofs:
             if proof.hop == hop:
-                grid.add_row(*row(GOOD, hop), Text(safe(proof.fact)))
+                yield from row(GOOD, hop, [Text(safe(proof.fact))])
     for reason in verdict.unknown:
-        grid.add_row(Text("?", "yellow"), Text("unknown", "dim"), Text(safe(reason)))
-    yield grid
+        yield from row(("?", "yellow"), "unknown", [Text(safe(reason))])
 
 
-def row(mark: tuple[str, str], hop: str) -> tuple[Text, Text]:
-    return Text(*mark), Text(hop, "dim" if mark is GOOD else "bold")
+def row(mark: tuple[str, str], hop: str, lines: Sequence[Text]) -> Iterator[RenderableType]:
+    """A hop and what is said of it; long lines are folded under its beginning."""
+    first, *rest = lines
+    yield Text.assemble(mark, " ", (hop.ljust(HOP), "dim" if mark is GOOD else "bold"), " ", first)
+    for line in rest:
+        yield Padding(line, (0, 0, 0, 3 + HOP), expand=False)
 
 
 def ways(verdict: Verdict) -> Iterator[Text]:
@@ -150,21 +149,14 @@ def ways(verdict: Verdict) -> Iterator[Text]:
         yield Text.assemble("from ", safe(", ".join(dict.fromkeys(sources[:WAYS]))), more, ": ", (safe(told), style))
 
 
-def explained(one: Finding) -> Text:
+def explained(one: Finding) -> list[Text]:
     """The cause, what was seen and where, and the cure."""
-    text = Text.assemble(
-        (one.cause, "bold red" if one.level == "fault" else "bold yellow"), f" at {safe(one.where)}: {one.meaning}"
-    )
+    style = "bold red" if one.level == "fault" else "bold yellow"
+    lines = [Text.assemble((one.cause, style), f" at {safe(one.where)}: {one.meaning}")]
     for fact in one.evidence:
-        text.append_text(evidence(fact))
-    text.append_text(Text.assemble("\ncure: ", (safe(one.cure), "green")))
-    for command in one.commands:
-        text.append(f"\n  $ {safe(command)}", "cyan")
-    return text
-
-
-def evidence(fact: Evidence) -> Text:
-    text = Text(f"\nseen: {safe(fact.fact)}")
-    if fact.command:
-        text.append(f"\n  $ {safe(fact.command)}", "dim")
-    return text
+        lines.append(Text(f"seen  {safe(fact.fact)}"))
+        if fact.command:
+            lines.append(Text(f"      $ {safe(fact.command)}", "dim"))
+    lines.append(Text.assemble("cure  ", (safe(one.cure), "green")))
+    lines += [Text(f"      $ {safe(command)}", "cyan") for command in one.commands]
+    return lines

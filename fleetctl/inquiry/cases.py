@@ -1,0 +1,71 @@
+"""One target on its way to a verdict: what is asked of it, and what is asked again when that failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from fleetctl.diagnosis.scene import Target, Way
+from fleetctl.inquiry.targets import Meant
+from fleetctl.spec.model import HttpSettings
+from fleetctl.state.probes import Outcome, Probe
+
+PATIENCE = 1.2
+"""Seconds for the second probe of a way that failed."""
+ANSWER_PATIENCE = 6.0
+"""The same where the server took the request and only the answer is missing: it may be a slow one."""
+
+
+@dataclass(slots=True)
+class Case:
+    """One target on its way to a verdict."""
+
+    meant: Meant
+    http: HttpSettings | None
+    ways: list[Way] = field(default_factory=list)
+
+    @property
+    def path(self) -> str:
+        return self.meant.wanted.path or (self.http.health_path if self.http else "/")
+
+    def target(self, *, from_named: bool) -> Target:
+        """For the judge."""
+        one = self.meant
+        name = one.container.name if one.container else one.wanted.text
+        return Target(
+            name=name if one.wanted.host != "localhost" else one.wanted.text,
+            container=one.container,
+            port=one.port,
+            ways=tuple(self.ways),
+            http=self.http if one.wanted.path is None else None,
+            address=one.address,
+            from_named=from_named,
+            problem=one.problem,
+        )
+
+
+def again(outcome: Outcome | None) -> list[tuple[str, Probe]]:
+    """What else is asked of a way that failed: more patience, another Host header, a TLS greeting."""
+    if outcome is None:
+        return []
+    probe = outcome.probe
+    waits = outcome.stage in ("answer", "body") and outcome.error == "timeout"
+    more = [("patient", replace(probe, timeout=ANSWER_PATIENCE if waits else PATIENCE))]
+    if outcome.status is not None and 400 <= outcome.status < 500:
+        more += [("host", replace(probe, host=name)) for name in ("localhost", "example.com")]
+    if outcome.connected and outcome.status is None and outcome.error != "timeout":
+        more.append(("tls", replace(probe, path=None, tls=True)))
+    return more
+
+
+def with_another(way: Way, kind: str, outcome: Outcome) -> Way:
+    if kind == "patient":
+        return replace(way, patient=outcome)
+    if kind == "tls":
+        return replace(way, greeting=outcome)
+    return replace(way, other_hosts=(*way.other_hosts, outcome))
+
+
+def trace_first(case: Case, broken: list[int]) -> int | None:
+    """The failed way that tells most: from a client, else from the host."""
+    rank = {"client": 0, "host": 1, "published": 2, "own": 3, "lo": 4}
+    return min(broken, key=lambda index: rank[case.ways[index].vantage], default=None)

@@ -1,0 +1,97 @@
+"""Everything that the engine has at one moment: among it targets are found, and clients that ask."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from fleetctl.diagnosis.scene import Evidence, Finding, Scene, finding
+from fleetctl.engine.docker_host import DockerHost
+from fleetctl.net.proc import local_ipv4
+from fleetctl.spec.model import Fleet, HttpSettings
+from fleetctl.state.observed import ObservedNetwork, Replica
+
+NEAR = 8
+"""Neighbours of a target that are looked at, to ask from and to compare with."""
+MOST = 40
+"""Containers that are looked at where any may be meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Every container and network of the engine, by which targets are found."""
+
+    fleet: Fleet | None
+    containers: tuple[Replica, ...]
+    networks: tuple[ObservedNetwork, ...]
+    own: frozenset[str] = frozenset()
+    """Ids of the fleet's containers."""
+    host_addresses: frozenset[str] = frozenset()
+
+    def of_fleet(self) -> tuple[Replica, ...]:
+        return tuple(one for one in self.containers if one.id in self.own)
+
+    def named(self, name: str) -> tuple[Replica, ...]:
+        """By service, SERVICE-N or name within the fleet, else any container by name or beginning of its id."""
+        own = self.of_fleet()
+        found = [one for one in own if name in (one.service, one.name, f"{one.service}-{one.number}")]
+        return tuple(found) or tuple(
+            one for one in self.containers if name == one.name or (len(name) >= 8 and one.id.startswith(name))
+        )
+
+
+def look(fleet: Fleet | None, engine: DockerHost) -> World:
+    """Everything the engine has, by two calls, and this host's own addresses."""
+    containers, networks = engine.everything()
+    own = frozenset(one.id for one in engine.observe_replicas(fleet.name)) if fleet is not None else frozenset()
+    addresses = frozenset[str]()
+    if engine.local:
+        addresses = local_ipv4(os.getpid())
+    return World(fleet, containers, networks, own, addresses)
+
+
+def inspected(world: World, targets: Iterable[Replica], engine: DockerHost) -> World:
+    """With what only inspection tells of the targets, of the fleet's replicas and of whoever shares a network with a
+    target."""
+    targets = tuple(targets)
+    networks = {name for one in targets for name in one.endpoints}
+    near = [one for one in world.containers if one.state == "running" and set(one.endpoints) & networks]
+    wanted = {one.id for one in (*targets, *near[:NEAR])} | world.own
+    if not targets:  # a port of the host may be anybody's
+        wanted |= {one.id for one in world.containers[:MOST]}
+    known = {one.id: one for one in engine.inspect([one for one in world.containers if one.id in wanted])}
+    return replace(world, containers=tuple(known.get(one.id, one) for one in world.containers))
+
+
+def http_of(world: World, container: Replica | None, port: int | None) -> HttpSettings | None:
+    """How the container's service says that it speaks HTTP, where it is asked at that port."""
+    if container is None or world.fleet is None or container.id not in world.own:
+        return None
+    service = world.fleet.services.get(container.service)
+    return service.http if service and service.http and service.http.port == port else None
+
+
+def not_published(port: int | None, address: str, world: World, scene: Scene, engine: DockerHost) -> Finding | None:
+    """Why a port of the host leads to no container."""
+    if not engine.local:
+        seen = Evidence(
+            f"the engine is {engine.endpoint}: its ports are published on that host, not on this one",
+            "docker context ls",
+        )
+        return finding(
+            "foreign-engine",
+            f"{address}:{port}",
+            seen,
+            cure=f"ask {engine.host or 'that host'} instead of {address}",
+        )
+    for one in world.containers:
+        heard = scene.inside(one).listeners if one.pid else ()
+        if any(item.protocol == "tcp" and item.port == port for item in heard or ()):
+            seen = Evidence(
+                f"{one.name} listens on port {port}, which is not published: nothing of the host leads there",
+                f"docker port {one.name}",
+            )
+            cure = f"publish it (ports: ['{port}:{port}']), or ask the container's own address"
+            return finding("not-published", one.name, seen, cure=cure)
+    return None
