@@ -52,6 +52,7 @@ def helper_options(image: str, run: str) -> dict[str, Any]:
             "AutoRemove": True,
             "NetworkMode": "host",
             "PidMode": "host",
+            "UsernsMode": "host",
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
             "CapAdd": list(CAPABILITIES),
@@ -155,7 +156,8 @@ def choose_base(client: APIClient) -> str:
     for repository in (OFFICIAL, OWN_BASE):
         for entry in client.images(name=repository):
             for reference in entry.get("RepoTags") or ():
-                return str(reference)
+                if not reference.startswith("<none>"):
+                    return str(reference)
     return OFFICIAL
 
 
@@ -167,6 +169,7 @@ def build(client: APIClient, image: str, base: str, files: Mapping[str, bytes]) 
         custom_context=True,
         tag=image,
         buildargs={"BASE": base},
+        network_mode="none",
         labels={labels.HELPER: PURPOSE},
         rm=True,
         forcerm=True,

@@ -23,6 +23,7 @@ from fleetctl.engine import labels
 from fleetctl.engine.docker_host import DockerHost
 from fleetctl.engine.helper import CAPABILITIES, ensure_image
 from fleetctl.engine.registry import open_engine
+from fleetctl.errors import FleetError
 from fleetctl.state.network import Namespace
 from fleetctl.state.probes import Probe, Question
 from fleetctl.vantage.base import Answer, Request
@@ -264,20 +265,57 @@ def test_one_that_is_about_to_start_is_not_swept_away(client: docker.DockerClien
         made.remove()
 
 
+def test_the_image_is_built_once_and_says_so(client: docker.DockerClient, engine: DockerHost) -> None:
+    """Without a network, with one line; it is nobody's fleet's."""
+    files = {**context_files(), "fleetctl/state/note.py": f"# {uuid.uuid4()}".encode()}
+    image = reference_of(files)
+    told: list[str] = []
+    try:
+        for _ in range(2):
+            ensure_image(client.api, engine.endpoint, image, files, lambda reference, line: told.append(line))
+        assert [line.partition(" from ")[0] for line in told] == [f"building the helper container's image {image}"]
+        marks = client.images.get(image).labels
+        assert marks[labels.HELPER] == "probe"
+        assert labels.FLEET not in marks
+        answer = decode_answer(engine.run_helper(image, encode(Request()), 60))
+        assert answer.host.interfaces
+    finally:
+        client.images.remove(image, force=True)
+
+
+def test_a_base_that_cannot_be_had_is_named(client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what the engine says of it, and how to name another; the next place is taken."""
+    monkeypatch.setenv("FLEET_BASE", "localhost:1/nowhere:none")
+    monkeypatch.setattr("fleetctl.vantage.helper.reference_of", lambda files: f"fleetctl/probe:{uuid.uuid4().hex[:12]}")
+    with engine_at("127.0.0.1") as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        monkeypatch.setenv("NO_PROXY", "*")
+        engine = open_engine(os.environ)
+        with pytest.raises(FleetError, match=r"from localhost:1/nowhere:none: .*refused") as caught:
+            open_vantage(engine, wanted="helper").ask(Request())
+        assert "FLEET_BASE=IMAGE" in str(caught.value.hint)
+        vantage = open_vantage(engine)
+        assert vantage.ask(Request(pids=(1,))).namespaces[1].unknown["interfaces"] == "; ".join(vantage.reasons)
+        engine.close()
+    assert vantage.name == "the engine only"
+    assert "localhost:1/nowhere:none" in vantage.reasons[-1]
+
+
 def test_where_the_engine_refuses_the_helper_its_words_are_the_reason(
-    proxy: MakeProxy, monkeypatch: pytest.MonkeyPatch, client: docker.DockerClient
+    proxy: MakeProxy, monkeypatch: pytest.MonkeyPatch, engine: DockerHost
 ) -> None:
     """A policy may forbid the host's namespaces; the request is answered all the same."""
     refusal = Refusal(403, b'{"message": "authorization denied by plugin opa: host namespaces"}')
+    Helper(engine).ask(Request())  # the image is there
     with proxy(lambda request: refusal if request.path == "/containers/create" else None) as before:
         monkeypatch.setenv("DOCKER_HOST", before.address)
         with engine_at("127.0.0.1") as address:
             monkeypatch.setenv("DOCKER_HOST", address)
             monkeypatch.setenv("NO_PROXY", "*")
-            engine = open_engine(os.environ)
-            vantage = open_vantage(engine)
+            far = open_engine(os.environ)
+            vantage = open_vantage(far)
             answer = vantage.ask(Request(pids=(1,)))
-            engine.close()
+            far.close()
     assert vantage.name == "the engine only"
     assert "authorization denied by plugin opa" in answer.namespaces[1].unknown["interfaces"]
 
