@@ -71,7 +71,7 @@ def lines(attachment: Attachment, odd: list[str]) -> Iterator[Line]:
     sockets = facts.sockets(attachment.namespace)
     told = [Line(f"{one.protocol} {one.endpoint}  {one.reach}", reach_tone(one.reach)) for one in sockets]
     yield from some(told, SOCKETS, "sockets")
-    ports = [Line(facts.publication(one).partition("  ")[0]) for one in attachment.published]
+    ports = [Line(facts.publication(one)) for one in attachment.published]
     yield from some(ports, PORTS, "published ports")
     if attachment.reply is not None:
         yield Line(facts.answer(attachment.reply), "fine" if attachment.reply.error is None else "faulty")

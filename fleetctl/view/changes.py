@@ -60,7 +60,7 @@ def attachment_facts(attachment: Attachment, network: str) -> Iterator[tuple[str
     yield f"addresses in {network}", ", ".join(facts.addresses(attachment))
     yield f"veth in {network}", f"{veth.name} {veth.state}, MTU {veth.mtu}" if veth else ""
     yield f"port in {network}", attachment.port_state or ""
-    yield "published", ", ".join(facts.publication(one) for one in attachment.published)
+    yield "published", ", ".join(f"{facts.publication(one)} ({facts.backing(one)})" for one in attachment.published)
 
 
 def replica_facts(attachment: Attachment) -> Iterator[tuple[str, str]]:

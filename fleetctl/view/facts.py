@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -63,7 +63,8 @@ def joined(address: str, port: int) -> str:
 
 
 def holders(group: Iterable[Listener]) -> str:
-    pids = {process.pid: process.name for listener in group for process in listener.processes}
+    # A server that names its processes, as gunicorn does ("gunicorn: worker [app]"), puts its own name first.
+    pids = {one.pid: one.name.partition(":")[0] for listener in group for one in listener.processes}
     named = Counter(pids.values())
     return safe(", ".join(f"{name} ({count} processes)" if count > 1 else name for name, count in named.items()))
 
@@ -156,25 +157,21 @@ def size(count: float) -> str:
 
 
 def publication(published: Publication) -> str:
-    """127.0.0.1:18080 → 8080/tcp, and what backs it."""
+    """127.0.0.1:18080 → 8080/tcp."""
     port = published.port
-    where = joined(port.host_ip or "*", port.host_port or 0)
-    return f"{where} → {port.container_port}/{safe(port.protocol)}  {backing(published)}"
+    return f"{joined(port.host_ip or '*', port.host_port or 0)} → {port.container_port}/{safe(port.protocol)}"
 
 
 def backing(published: Publication) -> str:
-    """Which of the two ways into the container there are."""
-    if published.rule:
-        rule = "by NAT rule"
-    else:
-        reason = published.unknown.get("rule")
-        rule = f"NAT rule unknown ({safe(reason)})" if reason else "no NAT rule"
-    if published.proxy:
-        proxy = f"{safe(published.proxy.name)} (pid {published.proxy.pid})"
-    else:
-        reason = published.unknown.get("proxy")
-        proxy = f"docker-proxy unknown ({safe(reason)})" if reason else "no docker-proxy"
-    return f"{rule} and {proxy}"
+    """Which of the two ways into the container there are: NAT rule, docker-proxy 4711."""
+    proxy = published.proxy
+    rule = "NAT rule" if published.rule else lacking("NAT rule", published.unknown.get("rule"))
+    told = f"{safe(proxy.name)} {proxy.pid}" if proxy else lacking("docker-proxy", published.unknown.get("proxy"))
+    return f"{rule}, {told}"
+
+
+def lacking(what: str, reason: str | None) -> str:
+    return f"{what} unknown: {safe(reason)}" if reason else f"no {what}"
 
 
 def answer(reply: ReplicaReply | None) -> str:
@@ -206,10 +203,3 @@ def addresses(attachment: Attachment) -> tuple[str, ...]:
         return tuple(filter(None, [attachment.engine_ipv4 and safe(attachment.engine_ipv4)]))
     found = [safe(address) for address in attachment.interface.addresses]
     return tuple(address for address in found if not address.lower().startswith("fe80:"))
-
-
-def listed(titled: Iterable[tuple[str, Sequence[str]]]) -> Iterator[tuple[str, str]]:
-    """Titles with their texts joined, those without a text left out."""
-    for title, texts in titled:
-        if texts:
-            yield title, ", ".join(texts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -10,6 +10,7 @@ from rich.tree import Tree
 
 from fleetctl.state.network import Interface, Namespace, Topology
 from fleetctl.view import facts
+from fleetctl.view.flow import Flow
 from fleetctl.view.styles import FAULTY, FINE, UNSETTLED, state_style
 from fleetctl.view.text import safe
 from fleetctl.view.tree import GUIDE, TITLE, socket_text
@@ -21,6 +22,10 @@ SWITCHES = {
 """Kernel settings that decide about the fleet's packets: what is meant by one value, and by any other (ip-sysctl)."""
 
 
+USUAL_POLICY = tuple(f"from all lookup {table}" for table in ("local", "main", "default"))
+"""The rules that every namespace has (ip-rule(8))."""
+
+
 def host_view(topology: Topology) -> RenderableType:
     """The host's namespace as far as it concerns the networks: their bridges, the ports of these, the uplinks."""
     host = topology.host or Namespace(unknown={"interfaces": "it was not asked for"})
@@ -30,8 +35,8 @@ def host_view(topology: Topology) -> RenderableType:
     nat = view.add(Text("address translation", style="bold"))
     rules = {rule.text: rule for network in topology.networks for rule in network.nat or ()}
     for rule in rules.values():
-        counted = "" if rule.packets is None else f"  {rule.packets} packets"
-        nat.add(Text.assemble(safe(rule.text), (counted, TITLE)))
+        counted = "" if rule.packets is None else f"{rule.packets} packets"
+        nat.add(Flow([Text(safe(rule.text)), Text(counted, style=TITLE)]))
     for reason in dict.fromkeys(network.unknown["nat"] for network in topology.networks if "nat" in network.unknown):
         nat.add(unknown("rules", reason))
     if not nat.children:
@@ -64,35 +69,35 @@ def namespace_tree(
     by_number = {one.ifindex: one for one in namespace.interfaces or ()}
     branch = tree.add(Text("interfaces", style="bold"))
     for interface in sorted(interfaces, key=lambda one: (one.bridge_ifindex is not None, one.ifindex)):
-        branch.add(Text("\n").join(interface_lines(interface, by_number)))
+        branch.add(Group(*interface_lines(interface, by_number)))
     add_reason(branch, namespace, "interfaces")
     add_section(tree, "routes", (Text(line) for line in routes_over(namespace, routed)), namespace)
     if only is None:
-        add_section(tree, "listeners", (socket_text(one) for one in facts.sockets(namespace)), namespace)
+        add_section(tree, "listeners", (socket_text(one, held=True) for one in facts.sockets(namespace)), namespace)
         add_section(tree, "neighbours", (Text(line) for line in facts.neighbours(namespace)), namespace)
         add_section(tree, "resolver", (Text(text) for text in filter(None, [facts.dns(namespace.resolver)])), namespace)
-    add_section(
-        tree, "policy", (Text(f"{rule.priority}: {safe(rule.text)}") for rule in namespace.policy or ()), namespace
-    )
+    rules = (rule for rule in namespace.policy or () if rule.text not in USUAL_POLICY)
+    add_section(tree, "policy", (Text(f"{rule.priority}: {safe(rule.text)}") for rule in rules), namespace)
     add_section(tree, "settings", settings(namespace), namespace)
     return tree
 
 
-def interface_lines(interface: Interface, by_number: dict[int, Interface]) -> Iterator[Text]:
+def interface_lines(interface: Interface, by_number: Mapping[int, Interface]) -> Iterator[RenderableType]:
     """What ip -s address shows of one interface: itself, its addresses, and what it has carried."""
     first = Text.assemble((safe(interface.name), "bold"), (f" ({interface.ifindex}) ", TITLE))
     first.append(safe(interface.state), style=state_style(interface.state) if interface.name != "lo" else FINE)
-    first.append("" if interface.up else "  switched off", style=FAULTY)
-    first.append("  no carrier" if interface.carrier is False else "", style=FAULTY)
-    first.append(f"  {safe(interface.kind)}" if interface.kind else "")
+    pieces = [first]
+    pieces += [] if interface.up else [Text("switched off", style=FAULTY)]
+    pieces += [Text("no carrier", style=FAULTY)] if interface.carrier is False else []
+    pieces += [Text(safe(interface.kind))] if interface.kind else []
     if interface.bridge_ifindex is not None:
         bridge = by_number.get(interface.bridge_ifindex)
-        first.append(f"  port of {safe(bridge.name) if bridge else interface.bridge_ifindex}")
-        first.append(f", {interface.port.state}" if interface.port else "")
-    first.append("".join(f"  {safe(address)}" for address in interface.addresses), style="cyan")
-    first.append(f"  MTU {interface.mtu}")
-    first.append(f"  MAC {interface.mac}" if interface.mac else "", style=TITLE)
-    yield first
+        state = f", {interface.port.state}" if interface.port else ""
+        pieces.append(Text(f"port of {safe(bridge.name) if bridge else interface.bridge_ifindex}{state}"))
+    pieces += [Text(safe(address), style="cyan") for address in interface.addresses]
+    pieces.append(Text(f"MTU {interface.mtu}"))
+    pieces += [Text(f"MAC {interface.mac}", style=TITLE)] if interface.mac else []
+    yield Flow(pieces)
     if told := facts.traffic(interface.counters):
         yield Text(told, style=UNSETTLED if facts.losses(interface.counters) else TITLE)
 
@@ -108,7 +113,8 @@ def routes_over(namespace: Namespace, names: Collection[str] | None) -> list[str
 def settings(namespace: Namespace) -> Iterator[Text]:
     for name, (good, means, else_means) in SWITCHES.items():
         value = (namespace.settings or {}).get(name)
-        if value is not None:
+        bridged = any(one.kind == "bridge" for one in namespace.interfaces or ())
+        if value is not None and (bridged or not name.startswith("bridge.")):
             yield Text.assemble(f"{name} = {safe(value)}  ", (means if value == good else else_means, TITLE))
 
 

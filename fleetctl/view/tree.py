@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import TypeAlias
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -12,6 +13,7 @@ from rich.tree import Tree
 from fleetctl.state.network import Attachment, Interface, Publication, Topology, WiredNetwork
 from fleetctl.view import facts
 from fleetctl.view.changes import Changes
+from fleetctl.view.flow import Flow
 from fleetctl.view.remarks import remarks
 from fleetctl.view.styles import CHANGED, FAULTY, FINE, UNSETTLED, state_style
 from fleetctl.view.text import safe
@@ -20,6 +22,8 @@ MANY = 10
 """A network with more replicas is shown in the short form: two or three lines a replica."""
 GUIDE = "dim"
 TITLE = "dim"
+Facts: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Texts by title; none is empty."""
 REACH_STYLES = {"all interfaces": FINE, "loopback only": UNSETTLED, "one address": UNSETTLED}
 
 
@@ -49,8 +53,8 @@ def network_parts(network: WiredNetwork, changes: Changes, told: Set[str]) -> It
     tree = Tree(bridge_line(network), guide_style=GUIDE)
     add_changes(tree, changes.get(network.name, ()))
     common = shared(network)
-    for title, text in common.items():
-        tree.add(Text.assemble((f"{title} where nothing else is said  ", TITLE), text))
+    for title, texts in common.items():
+        tree.add(Flow([Text(f"{title}, where a replica says nothing else:", style=TITLE), *map(Text, texts)]))
     for attachment in network.attachments:
         if attachment.container_id in told:
             add_again(tree, attachment, changes)
@@ -68,105 +72,110 @@ def network_parts(network: WiredNetwork, changes: Changes, told: Set[str]) -> It
         yield Text(f"short form for more than {MANY} replicas; name one to see all of it", style=TITLE)
 
 
-def heading(network: WiredNetwork) -> Text:
-    text = Text.assemble((safe(network.name), "bold cyan"))
+def heading(network: WiredNetwork) -> Flow:
+    pieces = [Text(safe(network.name), style="bold cyan")]
     for subnet, gateway in network.subnets:
-        text.append(f"  {safe(subnet)}, gateway {safe(gateway)}" if gateway else f"  {safe(subnet)}, no gateway")
-    return text.append(f"  network {safe(network.id[:12])}, driver {safe(network.driver)}", style=TITLE)
+        pieces.append(Text(f"{safe(subnet)}, gateway {safe(gateway)}" if gateway else f"{safe(subnet)}, no gateway"))
+    pieces.append(Text(f"driver {safe(network.driver)}, network {safe(network.id[:12])}", style=TITLE))
+    return Flow(pieces)
 
 
-def bridge_line(network: WiredNetwork) -> Text:
+def bridge_line(network: WiredNetwork) -> Flow:
     bridge = network.bridge
     if bridge is None:
-        return Text(f"bridge unknown: {safe(network.unknown.get('bridge', 'it was not looked for'))}", style=UNSETTLED)
-    text = Text.assemble("bridge ", (safe(bridge.name), "bold"), (f" ({bridge.ifindex}) ", TITLE))
-    text.append(safe(bridge.state), style=state_style(bridge.state))
-    text.append("".join(f"  {safe(address)}" for address in bridge.addresses if not address.startswith("fe80:")))
-    text.append(f"  MTU {bridge.mtu}")
-    text.append("  STP" if bridge.stp else "").append("  VLAN filtering" if bridge.vlan_filtering else "")
-    return text.append(f"  MAC {bridge.mac}", style=TITLE)
+        reason = network.unknown.get("bridge", "it was not looked for")
+        return Flow([Text(f"bridge unknown: {safe(reason)}", style=UNSETTLED)])
+    name = Text.assemble("bridge ", (safe(bridge.name), "bold"), (f" ({bridge.ifindex}) ", TITLE))
+    pieces = [name.append(safe(bridge.state), style=state_style(bridge.state))]
+    pieces += [Text(safe(address)) for address in bridge.addresses if not address.startswith("fe80:")]
+    pieces += [Text(f"MTU {bridge.mtu}"), Text(f"MAC {bridge.mac}", style=TITLE)]
+    pieces += [Text("STP")] if bridge.stp else []
+    pieces += [Text("VLAN filtering")] if bridge.vlan_filtering else []
+    return Flow(pieces)
 
 
-def shared(network: WiredNetwork) -> dict[str, str]:
-    """By title what is the same for most running replicas, told once; of a single one nothing is."""
-    running = [dict(quiet(attachment)) for attachment in network.attachments if attachment.namespace]
+def shared(network: WiredNetwork) -> Facts:
+    """What is the same for most running replicas, told once; of a single one nothing is."""
+    running = [quiet(attachment) for attachment in network.attachments if attachment.namespace]
     found = {}
     for title in dict.fromkeys(title for one in running for title in one):
-        text, count = Counter(one[title] for one in running if title in one).most_common(1)[0]
+        texts, count = Counter(one[title] for one in running if title in one).most_common(1)[0]
         if 1 < count > len(running) / 2:
-            found[title] = text
+            found[title] = texts
     return found
 
 
-def quiet(attachment: Attachment) -> Iterator[tuple[str, str]]:
+def quiet(attachment: Attachment) -> Facts:
     """Facts that are mostly alike in all replicas of a network."""
     namespace = attachment.namespace
-    yield from facts.listed((("routes", facts.routes(namespace)),))
-    if text := facts.dns(namespace.resolver if namespace else None):
-        yield "DNS", text
+    dns = facts.dns(namespace.resolver) if namespace else ""
+    found = {"routes": tuple(facts.routes(namespace)), "DNS": (dns,) if dns else ()}
+    return {title: texts for title, texts in found.items() if texts}
 
 
-def add_whole(tree: Tree, attachment: Attachment, common: Mapping[str, str], changes: Changes) -> None:
+def add_whole(tree: Tree, attachment: Attachment, common: Facts, changes: Changes) -> None:
     """All of one replica."""
-    label = replica_name(attachment, changes)
-    if reply := answer_text(attachment):
-        label.append("  ").append_text(reply)
-    branch = tree.add(label)
-    if attachment.interface or attachment.veth or facts.addresses(attachment):
-        branch.add(pair(attachment, whole=True))
+    branch = tree.add(Flow([replica_name(attachment, changes), answer_text(attachment)]))
+    add_pair(branch, attachment)
     add_sockets(branch, attachment)
     for published in attachment.published:
-        branch.add(titled("published", facts.publication(published), "" if backed(published) else UNSETTLED))
-    for title, text in (*quiet(attachment), *particulars(attachment)):
-        if common.get(title) != text:
-            branch.add(titled(title, text))
+        backing = Text(facts.backing(published), style="" if backed(published) else UNSETTLED)
+        branch.add(titled("published", Text(facts.publication(published)), backing))
+    for title, texts in {**quiet(attachment), **particulars(attachment)}.items():
+        if common.get(title) != texts:
+            branch.add(titled(title, *map(Text, texts)))
     add_changes(branch, changes.get(attachment.replica, ()))
 
 
-def add_short(tree: Tree, attachment: Attachment, common: Mapping[str, str], changes: Changes) -> None:
+def add_short(tree: Tree, attachment: Attachment, common: Facts, changes: Changes) -> None:
     """One replica among many: its name and pair in one line, its sockets and answer in another, and what is unusual."""
-    label = replica_name(attachment, changes)
-    if attachment.interface or attachment.veth or facts.addresses(attachment):
-        label.append("  ").append_text(pair(attachment, whole=False))
-    second = Text("  ").join(
+    first = Flow([replica_name(attachment, changes), *pair(attachment)])
+    second = Flow(
         [
-            *([answer_text(attachment)] if attachment.reply else []),
-            *(socket_text(one) for one in facts.sockets(attachment.namespace)),
+            *(socket_text(one, held=False) for one in facts.sockets(attachment.namespace)),
+            answer_text(attachment),
             *(Text(facts.publication(one)) for one in attachment.published),
         ]
     )
-    branch = tree.add(Text("\n").join([label, second]) if second else label)
-    for title, text in quiet(attachment):
-        if common.get(title) != text:
-            branch.add(titled(title, text))
+    branch = tree.add(Group(first, second) if any(second.pieces) else first)
+    for title, texts in quiet(attachment).items():
+        if common.get(title) != texts:
+            branch.add(titled(title, *map(Text, texts)))
     if troubled := facts.neighbours(attachment.namespace, troubled=True):
-        branch.add(titled("neighbours", ", ".join(troubled), UNSETTLED))
+        branch.add(titled("neighbours", Text(", ".join(troubled), style=UNSETTLED)))
     add_changes(branch, changes.get(attachment.replica, ()))
 
 
 def add_again(tree: Tree, attachment: Attachment, changes: Changes) -> None:
     """A replica that is in a network above, too, where its sockets and routes are shown."""
     branch = tree.add(replica_name(attachment, changes).append("  also above", style=TITLE))
-    branch.add(pair(attachment, whole=True))
-    for title, text in particulars(attachment):
+    add_pair(branch, attachment)
+    for title, texts in particulars(attachment).items():
         if title != "neighbours":
-            branch.add(titled(title, text))
+            branch.add(titled(title, *map(Text, texts)))
 
 
 def add_stray(tree: Tree, attachment: Attachment, changes: Changes) -> None:
-    label = replica_name(attachment, changes)
-    label.append(f"  {safe(attachment.unknown['interface'])}", style=UNSETTLED)
-    branch = tree.add(label)
+    reason = Text(safe(attachment.unknown["interface"]), style=UNSETTLED)
+    branch = tree.add(Flow([replica_name(attachment, changes), reason]))
     add_sockets(branch, attachment)
     add_changes(branch, changes.get(attachment.replica, ()))
+
+
+def add_pair(branch: Tree, attachment: Attachment) -> None:
+    """The pair with what is only worth a place where there is much."""
+    if pieces := pair(attachment):
+        interface = attachment.interface
+        facts_of = [Text(f"MAC {interface.mac}", style=TITLE), Text(f"MTU {interface.mtu}")] if interface else []
+        branch.add(Flow([*pieces, *facts_of]))
 
 
 def add_sockets(branch: Tree, attachment: Attachment) -> None:
     namespace = attachment.namespace
     for socket in facts.sockets(namespace):
-        branch.add(Text.assemble(("listens    ", TITLE), socket_text(socket)))
+        branch.add(titled("listens", socket_text(socket, held=True)))
     if namespace is not None and namespace.listeners is not None and not facts.sockets(namespace):
-        branch.add(titled("listens", "nothing listens", UNSETTLED))
+        branch.add(titled("listens", Text("nothing listens", style=UNSETTLED)))
 
 
 def add_changes(branch: Tree, changes: Sequence[str]) -> None:
@@ -174,16 +183,15 @@ def add_changes(branch: Tree, changes: Sequence[str]) -> None:
         branch.add(Text(f"changed: {safe(change)}", style=CHANGED))
 
 
-def particulars(attachment: Attachment) -> Iterator[tuple[str, str]]:
+def particulars(attachment: Attachment) -> Facts:
     """What differs from replica to replica."""
-    interface = attachment.interface
-    yield from facts.listed(
-        (
-            ("names", facts.names(attachment)),
-            ("neighbours", facts.neighbours(attachment.namespace)),
-            ("carried", list(filter(None, [facts.traffic(interface.counters if interface else None)]))),
-        )
-    )
+    carried = facts.traffic(attachment.interface.counters if attachment.interface else None)
+    found = {
+        "names": tuple(facts.names(attachment)),
+        "neighbours": tuple(facts.neighbours(attachment.namespace)),
+        "carried": (carried,) if carried else (),
+    }
+    return {title: texts for title, texts in found.items() if texts}
 
 
 def replica_name(attachment: Attachment, changes: Changes) -> Text:
@@ -194,17 +202,16 @@ def replica_name(attachment: Attachment, changes: Changes) -> Text:
     return text
 
 
-def pair(attachment: Attachment, *, whole: bool) -> Text:
-    """The veth pair from the bridge's port to the replica's interface."""
-    text = Text()
+def pair(attachment: Attachment) -> list[Text]:
+    """The veth pair from the bridge's port to the replica's interface, and the addresses of that; the engine's where
+    nothing of the pair is known."""
+    addresses = [Text(address, style="cyan") for address in facts.addresses(attachment)]
+    if attachment.interface is None and attachment.veth is None:
+        return addresses
     port = attachment.port_state
-    text.append(safe(port) if port else "in no port", style=state_style(port) if port else UNSETTLED)
-    text.append(" ").append_text(one_end(attachment.veth)).append(" ⇄ ").append_text(one_end(attachment.interface))
-    text.append("".join(f"  {address}" for address in facts.addresses(attachment)), style="cyan")
-    if whole and attachment.interface:
-        text.append(f"  MTU {attachment.interface.mtu}")
-        text.append(f"  MAC {attachment.interface.mac}", style=TITLE)
-    return text
+    text = Text(safe(port) if port else "in no port", style=state_style(port) if port else UNSETTLED)
+    way = Text.assemble(text, " ", one_end(attachment.veth), " ⇄ ", one_end(attachment.interface))
+    return [way, *addresses]
 
 
 def one_end(interface: Interface | None) -> Text:
@@ -216,13 +223,11 @@ def one_end(interface: Interface | None) -> Text:
     return text
 
 
-def socket_text(socket: facts.Socket) -> Text:
+def socket_text(socket: facts.Socket, *, held: bool) -> Text:
+    """One socket, and, where `held` is wanted, who holds it."""
     text = Text.assemble(f"{socket.protocol} {socket.endpoint} ", (socket.reach, REACH_STYLES.get(socket.reach, FINE)))
-    if socket.holders:
-        text.append(f"  {socket.holders}")
-    if socket.queue:
-        text.append(f"  {socket.queue}", style=UNSETTLED)
-    return text
+    text.append(f"  {socket.holders}" if held and socket.holders else "")
+    return text.append(f"  {socket.queue}" if socket.queue else "", style=UNSETTLED)
 
 
 def answer_text(attachment: Attachment) -> Text:
@@ -235,5 +240,6 @@ def backed(published: Publication) -> bool:
     return published.rule is not None or "rule" in published.unknown
 
 
-def titled(title: str, text: str, style: str = "") -> Text:
-    return Text.assemble((f"{title:<10} ", TITLE), (text, style))
+def titled(title: str, *pieces: Text) -> Flow:
+    first, *rest = pieces
+    return Flow([Text.assemble((f"{title:<10} ", TITLE), first), *rest], indent=11)
