@@ -45,7 +45,13 @@ class Local:
 
 def send(probe: Probe) -> Outcome:
     """Only the socket is made in the probe's namespace: it stays there, and the work is done here."""
-    return ask(probe, lambda family: inside(probe.pid, lambda: socket.socket(family, socket.SOCK_STREAM)))
+
+    def open_socket(family: int) -> socket.socket:
+        return socket.socket(family, socket.SOCK_STREAM)
+
+    if probe.pid is None:
+        return ask(probe, open_socket)
+    return ask(probe, lambda family: inside(probe.pid, lambda: open_socket(family)))
 
 
 def follow(probe: Probe, others: Iterable[int | None]) -> TracedOutcome:
