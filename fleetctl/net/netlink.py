@@ -119,10 +119,11 @@ def _explicit(nla_map: Any) -> Iterator[tuple[int, Any]]:
 def attributes(data: bytes, offset: int, wanted: Mapping[int, str]) -> dict[str, bytes]:
     """The values, by name, of the wanted attributes (name by number) in the chain that begins at `offset`."""
     values: dict[str, bytes] = {}
+    unpack, name_by = _ATTRIBUTE.unpack_from, wanted.get  # looked up once: an interface alone has sixty attributes
     end = len(data) - _ATTRIBUTE.size
     while offset <= end:
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        name = wanted.get(kind & _NUMBER)
+        length, kind = unpack(data, offset)
+        name = name_by(kind & _NUMBER)
         if name:
             values[name] = data[offset + _ATTRIBUTE.size : offset + length]
         offset += (length + 3) & ~3 or _ATTRIBUTE.size

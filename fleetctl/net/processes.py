@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -46,12 +47,14 @@ def read_process(pid: int, files: int | None) -> Process:
 
 
 def _file_limit(pid: int) -> int | None:
-    """The soft limit of open files; prlimit(2) would need a capability for a process of another user."""
-    for line in read_small(f"/proc/{pid}/limits").splitlines():
-        if line.startswith(_LIMIT):
-            soft = line[len(_LIMIT) :].split()[0]
-            return int(soft) if soft.isdecimal() else None
-    return None
+    """The soft limit of open files; prlimit(2) needs a capability for a process of another user, its file does not."""
+    try:
+        soft, _ = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    except PermissionError:
+        lines = read_small(f"/proc/{pid}/limits").splitlines()
+        (words,) = (line[len(_LIMIT) :].split() for line in lines if line.startswith(_LIMIT))
+        return int(words[0]) if words[0].isdecimal() else None
+    return None if soft == resource.RLIM_INFINITY else soft
 
 
 def open_sockets(pid: int) -> tuple[frozenset[int], int | None]:

@@ -54,30 +54,31 @@ def routes(netlink: Netlink, names: Mapping[int, str]) -> tuple[Route, ...]:
     """Every route of every table, IPv4 first; `names` are those of the interfaces. Of several hops the first."""
     found = []
     for body in netlink.dump(_ALL_ROUTES):
-        family, prefix, _, _, table, _, scope, kind, flags = _ROUTE.unpack_from(body)
-        if family not in _ANYWHERE or flags & _CLONED:
-            continue
-        values = attributes(body, _ROUTE.size, _ROUTE_ATTRIBUTES)
-        hops = values.get("RTA_MULTIPATH")
-        if hops:
-            length, _, _, ifindex = _HOP.unpack_from(hops)
-            values |= attributes(hops[:length], _HOP.size, _ROUTE_ATTRIBUTES)
-        else:
+        family, *_, flags = _ROUTE.unpack_from(body)
+        if family in _ANYWHERE and not flags & _CLONED:
+            values = attributes(body, _ROUTE.size, _ROUTE_ATTRIBUTES)
             ifindex = unsigned(values.get("RTA_OIF")) or 0
-        found.append(
-            Route(
-                destination=f"{address(values.get('RTA_DST')) or _ANYWHERE[family]}/{prefix}",
-                kind=str(rt_type.get(kind, kind)),
-                # RTA_VIA is a gateway of the other family, after two bytes that name it.
-                gateway=address(values.get("RTA_GATEWAY") or values.get("RTA_VIA", b"")[2:]),
-                interface=names.get(ifindex, str(ifindex)) if ifindex else None,
-                source=address(values.get("RTA_PREFSRC")),
-                metric=unsigned(values.get("RTA_PRIORITY")) or 0,
-                scope="global" if scope == 0 else str(rt_scope.get(scope, scope)),
-                table=unsigned(values.get("RTA_TABLE")) or table,
-            )
-        )
+            hops = values.get("RTA_MULTIPATH")
+            if hops:
+                length, _, _, ifindex = _HOP.unpack_from(hops)
+                values |= attributes(hops[:length], _HOP.size, _ROUTE_ATTRIBUTES)
+            found.append(_route(body, values, names.get(ifindex, str(ifindex)) if ifindex else None))
     return tuple(found)
+
+
+def _route(body: bytes, values: Mapping[str, bytes], interface: str | None) -> Route:
+    family, prefix, _, _, table, _, scope, kind, _ = _ROUTE.unpack_from(body)
+    return Route(
+        destination=f"{address(values.get('RTA_DST')) or _ANYWHERE[family]}/{prefix}",
+        kind=str(rt_type.get(kind, kind)),
+        # RTA_VIA is a gateway of the other family, after two bytes that name it.
+        gateway=address(values.get("RTA_GATEWAY") or values.get("RTA_VIA", b"")[2:]),
+        interface=interface,
+        source=address(values.get("RTA_PREFSRC")),
+        metric=unsigned(values.get("RTA_PRIORITY")) or 0,
+        scope="global" if scope == 0 else str(rt_scope.get(scope, scope)),
+        table=unsigned(values.get("RTA_TABLE")) or table,
+    )
 
 
 def neighbours(netlink: Netlink, names: Mapping[int, str]) -> tuple[Neighbour, ...]:
