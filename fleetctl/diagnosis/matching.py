@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Literal
 
 Hook = Literal["prerouting", "input", "forward", "output", "postrouting"]
@@ -57,7 +57,7 @@ class Parsed:
 def parse_rule(text: str) -> Parsed | None:
     """Takes apart a line that iptables-save wrote; None when it is none."""
     try:
-        words = shlex.split(text)
+        words = shlex.split(text) if '"' in text or "\\" in text else text.split()
     except ValueError:
         return None
     if len(words) < 2 or words[0] != "-A":
@@ -125,12 +125,17 @@ def _protocol(values: Values, packet: Packet, _: Hook) -> bool | None:
 
 
 def _within(address: str | None, block: str) -> bool | None:
-    if address is None:
-        return None
+    network = _network(block)
+    return None if address is None or network is None else ip_address(address) in network
+
+
+@lru_cache(maxsize=4096)
+def _network(block: str) -> IPv4Network | IPv6Network | None:
+    """None for a mask with holes, which iptables allows."""
     try:
-        return ip_address(address) in ip_network(block, strict=False)
+        return ip_network(block, strict=False)
     except ValueError:
-        return None  # a mask with holes
+        return None
 
 
 def _source(values: Values, packet: Packet, _: Hook) -> bool | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,31 +44,24 @@ class Chain:
     packets: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """The chains, and the bodies of the rules with their family."""
+def list_chains() -> tuple[Chain, ...]:
+    """The chains of the calling thread's namespace. Raises OSError when the kernel refuses.
 
-    chains: tuple[Chain, ...] = ()
-    rules: tuple[tuple[str, bytes], ...] = ()
-
-    @property
-    def tables(self) -> frozenset[tuple[str, str]]:
-        """Family and name of every table that has a chain."""
-        return frozenset((chain.family, chain.table) for chain in self.chains)
-
-
-def list_nftables() -> Listing:
-    """What the namespace of the calling thread has. Raises OSError when the kernel refuses.
-
-    Where the kernel's module is not loaded there is nothing, and asking would load it: it is not asked.
+    Where the kernel's module is not loaded there are none, and asking would load it: it is not asked.
     """
-    if not _loaded():
-        return Listing()
-    with closing(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _PROTOCOL)) as nfnetlink:
-        return Listing(
-            chains=tuple(_chain(family, body) for family, body in _dump(nfnetlink, _GET_CHAINS)),
-            rules=_dump(nfnetlink, _GET_RULES),
-        )
+    return tuple(_chain(family, body) for family, body in _dump(_GET_CHAINS)) if _loaded() else ()
+
+
+def list_rules(chains: Sequence[Chain]) -> Iterator[FilterRule]:
+    """The rules and policies of these chains, each chain's in the kernel's order. Raises OSError as list_chains."""
+    bodies: dict[tuple[str, str, str], list[bytes]] = {}
+    for family, body in _dump(_GET_RULES) if chains else ():
+        parts = dict(attributes(body))
+        bodies.setdefault((family, name(parts.get(1)), name(parts.get(2))), []).append(body)
+    for chain in chains:
+        yield _policy(chain)
+        for position, body in enumerate(bodies.get((chain.family, chain.table, chain.chain_name), ()), 1):
+            yield _rule(chain, position, body)
 
 
 def _loaded() -> bool:
@@ -80,17 +74,17 @@ def _loaded() -> bool:
     return "\nnf_tables " in f"\n{modules}" or "/nf_tables.ko" in built_in
 
 
-def _dump(nfnetlink: socket.socket, kind: int) -> tuple[tuple[str, bytes], ...]:
-    """A whole listing; asked for again when rules changed while the kernel wrote it."""
-    for _ in range(_ATTEMPTS):
-        nfnetlink.send(
-            _HEADER.pack(_HEADER.size + _FAMILY.size, _SUBSYSTEM | kind, _DUMP, 0, 0) + _FAMILY.pack(0, 0, 0)
-        )
-        try:
-            return tuple(_bodies(nfnetlink))
-        except InterruptedError:
-            continue
-    raise InterruptedError(f"the rules changed during each of {_ATTEMPTS} readings")
+def _dump(kind: int) -> tuple[tuple[str, bytes], ...]:
+    """Family and body of each message of a listing; asked for again when rules changed while it was written."""
+    ask = _HEADER.pack(_HEADER.size + _FAMILY.size, _SUBSYSTEM | kind, _DUMP, 0, 0) + _FAMILY.pack(0, 0, 0)
+    with closing(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _PROTOCOL)) as nfnetlink:
+        for _ in range(_ATTEMPTS):
+            nfnetlink.send(ask)
+            try:
+                return tuple(_bodies(nfnetlink))
+            except InterruptedError:
+                continue
+    raise OSError(errno.EAGAIN, f"rules came or went during each of {_ATTEMPTS} readings")
 
 
 def _bodies(nfnetlink: socket.socket) -> Iterator[tuple[str, bytes]]:
@@ -138,22 +132,6 @@ def _hook(family: str, kind: str, parts: dict[int, bytes]) -> str:
     (priority,) = struct.unpack("!i", parts.get(2, b"\0\0\0\0"))
     device = f" device {name(parts[3])}" if 3 in parts else ""
     return f"type {kind} hook {hook}{device} priority {priority}"
-
-
-def filter_rules(listing: Listing, *, without: frozenset[tuple[str, str]] = frozenset()) -> Iterator[FilterRule]:
-    """The rules and policies of every table but those `without` (family, name), in the kernel's order."""
-    bodies: dict[tuple[str, str, str], list[bytes]] = {}
-    for family, body in listing.rules:
-        parts = dict(attributes(body))
-        table = name(parts.get(1))
-        if (family, table) not in without:
-            bodies.setdefault((family, table, name(parts.get(2))), []).append(body)
-    for chain in listing.chains:
-        if (chain.family, chain.table) in without:
-            continue
-        yield _policy(chain)
-        for position, body in enumerate(bodies.get((chain.family, chain.table, chain.chain_name), ()), 1):
-            yield _rule(chain, position, body)
 
 
 def _policy(chain: Chain) -> FilterRule:

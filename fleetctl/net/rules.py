@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from fleetctl.net.nftables import Listing, filter_rules, list_nftables
+from fleetctl.net.nftables import Chain, list_chains, list_rules
 from fleetctl.state.filters import FilterRule, Filters, RuleHit
 
 NOT_PERMITTED = "reading packet filters needs CAP_NET_ADMIN in the network namespace: run as root"
@@ -36,25 +36,28 @@ _TARGET = re.compile(r" -[jg] (\S+)")
 def read_filters() -> Filters:
     """The rules of the network namespace that the calling thread is in. Never raises: see `Filters.unknown`."""
     unknown: dict[str, str] = {}
-    rules: list[FilterRule] = []
+    rules = [*_of_nftables(unknown)]
+    for tool, names in _LEGACY_TOOLS:
+        if _has_legacy_tables(tool, names, unknown):
+            rules.extend(_saved(tool, (f"{tool}-save", f"{tool.removesuffix('-legacy')}-save"), unknown))
+    return Filters(rules=tuple(rules), unknown=unknown)
+
+
+def _of_nftables(unknown: dict[str, str]) -> Iterator[FilterRule]:
+    """What iptables wrote into nftables as it shows it, and everything else as the kernel lists it."""
     try:
-        listing = list_nftables()
+        chains = list_chains()
+        for tool, family in _NFT_TOOLS:
+            if any(chain.family == family and chain.table in _TABLES for chain in chains):
+                saved = _saved(tool, (f"{tool}-nft-save", f"{tool}-save"), unknown)
+                yield from _counting(saved, [chain for chain in chains if chain.family == family])
+                shown = {rule.table for rule in saved}
+                chains = tuple(one for one in chains if one.family != family or one.table not in shown)
+        yield from list_rules(chains)
     except PermissionError:
-        return Filters(unknown=dict.fromkeys(("nft", "iptables", "ip6tables"), NOT_PERMITTED))
+        unknown.update(dict.fromkeys(("nft", "iptables", "ip6tables"), NOT_PERMITTED))
     except OSError as error:
         unknown["nft"] = f"the kernel does not list nftables: {error.strerror or error}"
-        listing = Listing()
-    shown: set[tuple[str, str]] = set()
-    for tool, family in _NFT_TOOLS:
-        if any((family, table) in listing.tables for table in _TABLES):
-            saved = _saved(tool, (f"{tool}-nft-save", f"{tool}-save"), unknown)
-            shown |= {(family, rule.table) for rule in saved}
-            rules.extend(_counting(saved, listing, family))
-    rules.extend(filter_rules(listing, without=frozenset(shown)))
-    for legacy, names in _LEGACY_TOOLS:
-        if _has_legacy_tables(legacy, names, unknown):
-            rules.extend(_saved(legacy, (f"{legacy}-save", f"{legacy.removesuffix('-legacy')}-save"), unknown))
-    return Filters(rules=tuple(rules), unknown=unknown)
 
 
 _NFT_TOOLS: tuple[tuple[Tool, str], ...] = (("iptables", "ip"), ("ip6tables", "ip6"))
@@ -116,11 +119,9 @@ def parse_saved(tool: Tool, text: str) -> Iterator[FilterRule]:
             yield FilterRule(tool, table, *place[1:], positions[place], rule["text"], verdict, int(rule["packets"]))
 
 
-def _counting(rules: Iterable[FilterRule], listing: Listing, family: str) -> Iterator[FilterRule]:
+def _counting(rules: Iterable[FilterRule], chains: Iterable[Chain]) -> Iterator[FilterRule]:
     """iptables-save shows 0 for a policy that does not count at all: the kernel knows which do."""
-    silent = {
-        (chain.table, chain.chain_name) for chain in listing.chains if chain.family == family and chain.packets is None
-    }
+    silent = {(chain.table, chain.chain_name) for chain in chains if chain.packets is None}
     for rule in rules:
         mute = rule.position == 0 and (rule.table, rule.chain) in silent
         yield replace(rule, packets=None) if mute else rule
