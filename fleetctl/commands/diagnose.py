@@ -6,7 +6,7 @@ import click
 
 from fleetctl.commands.options import FleetSource, fleet_options, format_option
 from fleetctl.commands.session import opened
-from fleetctl.errors import ConfigError, VerificationFailed
+from fleetctl.errors import ConfigError, FleetError, VerificationFailed
 
 
 @click.command("diagnose", short_help="Say why a server does not answer: the broken hop and its cure.")
@@ -33,7 +33,7 @@ def command(
     if client is not None and not (to or targets):
         raise click.UsageError("--from needs --to TARGET")
     fleet = source.load_if_there() if targets or to else source.load()
-    with opened() as engine:
+    with opened(lambda image, line: note(line)) as engine:
         vantage = open_vantage(engine)
         verdicts = diagnose(fleet, engine, vantage, Asked(targets, client, to))
     if not verdicts:
@@ -44,8 +44,10 @@ def command(
         stdout().print(verdicts_view(verdicts, walk=verbose or len(verdicts) == 1))
         for reason in vantage.reasons:
             note(reason)
-    broken = [one for one in verdicts if not one.reachable]
+    broken = [one for one in verdicts if one.reachable is False]
     if broken:
         told = ", ".join(one.target.name for one in broken[:5])
         more = f" and {len(broken) - 5} more" if len(broken) > 5 else ""
         raise VerificationFailed(f"{len(broken)} of {len(verdicts)} targets do not answer as they should: {told}{more}")
+    if any(one.reachable is None for one in verdicts):
+        raise FleetError("not every target could be asked from here", hint="\n".join(vantage.reasons) or None)

@@ -20,6 +20,7 @@ from fleetctl.diagnosis.scene import (
 )
 from fleetctl.state.network import WiredNetwork
 from fleetctl.state.observed import Replica
+from fleetctl.state.probes import NOT_ASKED
 
 Part = Finding | Proof
 
@@ -72,9 +73,9 @@ def judge(target: Target, scene: Scene) -> Verdict:
     known = [one for one in faults if one.level == "fault"]
     if broken and not stands_still and not explained(known):
         faults = settle([*faults, *(one for way in broken[:1] for one in unlisted.examine(way, asked, scene))])
-    answering = bool(judged) and not broken
+    answering = any(one.good for one in judged) and not broken
     if not stands_still:
-        faults = settle([*faults, *answers.health(asked, scene, answers=answering or any(one.good for one in judged))])
+        faults = settle([*faults, *answers.health(asked, scene, answers=any(one.good for one in judged))])
     if answering:
         faults = [as_warning(one) if one.cause in HARMLESS_WHILE_ANSWERING else one for one in faults]
     proofs = tuple(dict.fromkeys(part for part in parts if isinstance(part, Proof)))
@@ -126,11 +127,11 @@ def as_warning(one: Finding) -> Finding:
 def judge_way(way: Way, target: Target) -> Judged:
     """Whether one way led to an answer."""
     resolution = way.resolution
-    if resolution is not None and (resolution.error or not resolution.addresses):
+    if resolution is not None and resolution.error != NOT_ASKED and (resolution.error or not resolution.addresses):
         return Judged(way, False, f"{resolution.question.name} is not resolved: {resolution.error}")
     outcome = way.last
-    if outcome is None:
-        return Judged(way, None, "not asked")
+    if outcome is None or outcome.error == NOT_ASKED:
+        return Judged(way, None, NOT_ASKED)
     strict = target.http is not None and outcome.probe.path == target.http.health_path
     good = answers.is_good(outcome, strict=strict)
     if good and way.patient is not None and outcome.milliseconds >= answers.SLOW:

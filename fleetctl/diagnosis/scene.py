@@ -191,9 +191,11 @@ class Verdict:
     unknown: tuple[str, ...] = ()
 
     @property
-    def reachable(self) -> bool:
-        """Whether every way that was tried or judged is in order."""
-        return not any(one.level == "fault" for one in self.findings)
+    def reachable(self) -> bool | None:
+        """Whether every way that was tried or judged is in order; None where none could be tried."""
+        if any(one.level == "fault" for one in self.findings):
+            return False
+        return None if self.judged and all(one.good is None for one in self.judged) else True
 
     @property
     def first(self) -> Finding | None:

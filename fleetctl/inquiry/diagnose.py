@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from fleetctl.check.probe import ask
+from fleetctl.diagnosis.causes import UNKNOWN
 from fleetctl.diagnosis.judge import judge, judge_way
 from fleetctl.diagnosis.scene import Scene, Verdict, Way
 from fleetctl.engine.docker_host import DockerHost
@@ -17,7 +20,7 @@ from fleetctl.net.join import join_topology
 from fleetctl.spec.model import Fleet
 from fleetctl.state.network import Namespace, Topology
 from fleetctl.state.observed import AT_REST, Replica
-from fleetctl.state.probes import Probe, Question
+from fleetctl.state.probes import NOT_ASKED, Probe, Question
 from fleetctl.vantage.base import Answer, Request, Vantage
 
 TRACE_TIME = 0.6
@@ -71,17 +74,31 @@ class Inquiry:
         self.from_named = from_named
 
     def run(self, cases: list[Case]) -> tuple[Verdict, ...]:
+        """Look and probe; what failed and is not explained by what was seen, again with patience; what failed again,
+        with rules counted and packets traced."""
         first = self.first_look(cases)
         scene = self.scene(first)
-        failed = [
-            case
-            for case in cases
-            if any(judge_way(way, case.target(from_named=False)).good is False for way in case.ways)
-        ]
-        if failed:
-            again = self.second_look(failed)
-            scene = self.scene(again, before=first)
+        open_cases = [case for case in cases if self.broken(case) and not self.is_plain(case, scene)]
+        if open_cases:
+            scene = self.scene(self.ask_again(open_cases), before=first)
+            untold = [case for case in open_cases if self.broken(case) and not self.is_plain(case, scene)]
+            if untold:
+                scene = self.scene(self.trace(untold), before=first)
         return tuple(self.verdict(case, scene) for case in cases)
+
+    def is_plain(self, case: Case, scene: Scene) -> bool:
+        """Whether facts explain the failure so far that no packet has to be sent for it: the container does not run, or
+        the server was reached and it is up to it."""
+        verdict = self.verdict(case, scene)
+        first = verdict.first
+        if first is None or first.cause == UNKNOWN or first.level != "fault":
+            return False
+        if first.hop == "container":
+            return True
+        outcomes = [case.ways[index].last for index in self.broken(case)]
+        refused = all(one is not None and one.error == "ECONNREFUSED" for one in outcomes)
+        taken = all(one is not None and one.connected and one.error == "timeout" for one in outcomes)
+        return (refused and first.hop == "socket") or (taken and first.hop == "accept-queue")
 
     def verdict(self, case: Case, scene: Scene) -> Verdict:
         """Judged; with why there is nothing to ask where that is so."""
@@ -163,8 +180,10 @@ class Inquiry:
         )
         answer = self.vantage.ask(request)
         named = dict(zip(questions, answer.resolutions, strict=False))
-        for (case, index, _), outcome in zip(probes, answer.outcomes, strict=False):
-            case.ways[index] = replace(case.ways[index], outcome=outcome)
+        for (case, index, probe), outcome in zip(probes, answer.outcomes, strict=False):
+            # What is published can be asked from here, whoever else cannot be.
+            here = outcome.error == NOT_ASKED and probe.vantage == "published"
+            case.ways[index] = replace(case.ways[index], outcome=ask(probe, stream_socket) if here else outcome)
         for case in cases:
             for index, way in enumerate(case.ways):
                 question = question_for(way, case.meant)
@@ -172,39 +191,40 @@ class Inquiry:
                     case.ways[index] = replace(way, resolution=named[question])
         return answer
 
-    # The second look, where something failed
+    # Looking again, where something failed
 
-    def second_look(self, cases: list[Case]) -> Answer:
-        """The failed probes once more with patience; one of each case alone, with rules counted and packets traced."""
-        plain: list[tuple[Case, int, str, Probe]] = []
-        traced: list[tuple[Case, int, Probe]] = []
-        for case in cases:
-            broken = self.broken(case)
-            for index in broken:
-                plain += [(case, index, kind, probe) for kind, probe in again(case.ways[index].outcome)]
-            chosen = trace_first(case, broken)
-            if chosen is not None and len(traced) < TRACED:
-                outcome = case.ways[chosen].outcome
-                assert outcome is not None  # noqa: S101  # broken() lists ways with an outcome
-                traced.append((case, chosen, replace(outcome.probe, timeout=TRACE_TIME)))
-        involved = {
-            one.pid
+    def ask_again(self, cases: list[Case]) -> Answer:
+        """The failed probes once more with patience, with other Host headers, or with a TLS greeting."""
+        probes = [
+            (case, index, kind, probe)
             for case in cases
-            for one in (case.meant.container, *(way.client for way in case.ways))
-            if one and one.pid
-        }
-        filters: tuple[int | None, ...] = (None, *sorted(involved)[: 2 * TRACED])
-        request = Request(
-            self.pids(),
-            deep=True,
-            filters=filters,
-            probes=tuple(one[3] for one in plain),
-            traced=tuple(one[2] for one in traced),
+            for index in self.broken(case)
+            for kind, probe in again(case.ways[index].outcome)
+        ]
+        answer = self.vantage.ask(
+            Request(self.pids(), deep=True, filters=(None,), probes=tuple(one[3] for one in probes))
         )
-        answer = self.vantage.ask(request)
-        for (case, index, kind, _), outcome in zip(plain, answer.outcomes, strict=False):
+        for (case, index, kind, _), outcome in zip(probes, answer.outcomes, strict=False):
             case.ways[index] = with_another(case.ways[index], kind, outcome)
-        for (case, index, _), followed in zip(traced, answer.traced, strict=False):
+        return answer
+
+    def trace(self, cases: list[Case]) -> Answer:
+        """One failed probe of a few cases, alone, with the rules that count it and the way of its packets."""
+        chosen: list[tuple[Case, int, Probe]] = []
+        for case in cases[:TRACED]:
+            index = trace_first(case, self.broken(case))
+            outcome = case.ways[index].outcome if index is not None else None
+            if index is not None and outcome is not None:
+                chosen.append((case, index, replace(outcome.probe, timeout=TRACE_TIME)))
+        involved = dict.fromkeys(
+            one.pid
+            for case, index, _ in chosen
+            for one in (case.meant.container, case.ways[index].client)
+            if one and one.pid
+        )
+        request = Request(self.pids(), deep=True, filters=(None, *involved), traced=tuple(one[2] for one in chosen))
+        answer = self.vantage.ask(request)
+        for (case, index, _), followed in zip(chosen, answer.traced, strict=False):
             case.ways[index] = replace(case.ways[index], hits=followed.hits, trace=followed.trace)
         return answer
 
@@ -246,3 +266,7 @@ class Inquiry:
             engine_started=self.engine.started() if resting else None,
             local=self.engine.local,
         )
+
+
+def stream_socket(family: int) -> socket.socket:
+    return socket.socket(family, socket.SOCK_STREAM)

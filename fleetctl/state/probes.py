@@ -58,6 +58,9 @@ class Probe:
     """Send the beginning of a TLS handshake instead, and take the first bytes that come back."""
 
 
+NOT_ASKED = "not asked"
+"""The error of what could not be tried from where fleetctl runs."""
+
 Stage = Literal["open", "connect", "request", "answer", "body", "done"]
 
 

@@ -6,11 +6,9 @@ from dataclasses import fields
 
 from fleetctl.state.filters import Filters, Trace
 from fleetctl.state.network import Namespace
-from fleetctl.state.probes import Outcome, Probe, Resolution
+from fleetctl.state.probes import NOT_ASKED, Outcome, Probe, Resolution
 from fleetctl.vantage.base import Answer, Request, TracedOutcome
 
-NOT_ASKED = "not asked"
-"""The error of a probe or question that nobody could carry out."""
 TOOLS = ("iptables", "ip6tables", "iptables-legacy", "nft")
 KNOWABLE = tuple(field.name for field in fields(Namespace) if field.name not in ("local_ipv4", "unknown"))
 

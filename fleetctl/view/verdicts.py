@@ -13,7 +13,7 @@ from fleetctl.diagnosis.causes import HOPS
 from fleetctl.diagnosis.scene import Finding, Judged, Verdict
 from fleetctl.view.text import safe
 
-GOOD, BAD, UNSURE = ("✓", "green"), ("✗", "red"), ("!", "yellow")
+GOOD, BAD, UNSURE, UNKNOWN = ("✓", "green"), ("✗", "red"), ("!", "yellow"), ("?", "yellow")
 HOP = max(map(len, HOPS))
 WAYS = 6
 """Ways of one kind of outcome that are listed one by one."""
@@ -22,15 +22,20 @@ WAYS = 6
 def verdicts_document(verdicts: Sequence[Verdict], vantage: str) -> dict[str, Any]:
     """Schema 1: the first target that does not answer (else the first) at the top, all of them in `verdicts`."""
     documents = [verdict_document(verdict) for verdict in verdicts]
-    leading = next((one for one in documents if not one["reachable"]), documents[0] if documents else {})
+    leading = next((one for one in documents if one["reachable"] is False), documents[0] if documents else {})
     top = {key: leading.get(key) for key in ("target", "reachable", "hop", "cause", "evidence", "cure", "commands")}
     return {
         "schema": 1,
         **top,
-        "reachable": all(verdict.reachable for verdict in verdicts),
+        "reachable": worst([verdict.reachable for verdict in verdicts]),
         "vantage": vantage,
         "verdicts": documents,
     }
+
+
+def worst(reachable: Sequence[bool | None]) -> bool | None:
+    """False where one does not answer, else None where one could not be asked."""
+    return False if False in reachable else None if None in reachable else True
 
 
 def verdict_document(verdict: Verdict) -> dict[str, Any]:
@@ -94,12 +99,14 @@ def verdicts_view(verdicts: Sequence[Verdict], *, walk: bool) -> RenderableType:
 
 def headline(verdict: Verdict) -> Text:
     good = [one for one in verdict.judged if one.good]
-    mark, colour = GOOD if verdict.reachable else BAD
+    mark, colour = {True: GOOD, False: BAD, None: UNKNOWN}[verdict.reachable]
     line = Text.assemble((f"{mark} ", colour), (safe(shown_target(verdict)), "bold"))
     first = verdict.first
-    if not verdict.reachable and first is not None:
+    if verdict.reachable is False and first is not None:
         line.append(f"  {first.cause}", "bold red")
         line.append(f" at {safe(first.where)}: {first.meaning}")
+    elif verdict.reachable is None:
+        line.append("  could not be asked from here", "yellow")
     elif good:
         slowest = max(one.way.last.milliseconds for one in good if one.way.last is not None)
         line.append(f"  answers by {len(good)} {'way' if len(good) == 1 else 'ways'}, at most {slowest:.0f} ms")
@@ -126,7 +133,7 @@ def details(verdict: Verdict, *, walk: bool) -> Iterator[RenderableType]:
             if proof.hop == hop:
                 yield from row(GOOD, hop, [Text(safe(proof.fact))])
     for reason in verdict.unknown:
-        yield from row(("?", "yellow"), "unknown", [Text(safe(reason))])
+        yield from row(UNKNOWN, "unknown", [Text(safe(reason))])
 
 
 def row(mark: tuple[str, str], hop: str, lines: Sequence[Text]) -> Iterator[RenderableType]:

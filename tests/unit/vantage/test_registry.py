@@ -14,10 +14,10 @@ import pytest
 
 from fleetctl.engine.base import HelperHost
 from fleetctl.errors import ConfigError, EngineUnreachable, FleetError
-from fleetctl.state.probes import Probe, Question
+from fleetctl.state.probes import NOT_ASKED, Probe, Question
 from fleetctl.vantage.base import Answer, Request
 from fleetctl.vantage.codec import encode
-from fleetctl.vantage.engine_only import NOT_ASKED, EngineOnly
+from fleetctl.vantage.engine_only import EngineOnly
 from fleetctl.vantage.registry import open_vantage, serving_process, why_not_here, why_not_privileged
 
 REQUEST = Request(
