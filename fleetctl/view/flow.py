@@ -30,4 +30,7 @@ class Flow:
             lines[-1].append(piece)
             used += needed
         for number, line in enumerate(lines):
-            yield Text(" " * (self.indent if number else 0)) + Text(" " * GAP).join(line)
+            whole = Text(" " * (self.indent if number else 0)) + Text(" " * GAP).join(line)
+            for part in whole.wrap(console, options.max_width):
+                part.rstrip()
+                yield part

@@ -92,11 +92,11 @@ def interface_lines(interface: Interface, by_number: Mapping[int, Interface]) ->
     pieces += [Text(safe(interface.kind))] if interface.kind else []
     if interface.bridge_ifindex is not None:
         bridge = by_number.get(interface.bridge_ifindex)
-        state = f", {interface.port.state}" if interface.port else ""
+        state = f", {safe(interface.port.state)}" if interface.port else ""
         pieces.append(Text(f"port of {safe(bridge.name) if bridge else interface.bridge_ifindex}{state}"))
     pieces += [Text(safe(address), style="cyan") for address in interface.addresses]
     pieces.append(Text(f"MTU {interface.mtu}"))
-    pieces += [Text(f"MAC {interface.mac}", style=TITLE)] if interface.mac else []
+    pieces += [Text(f"MAC {safe(interface.mac)}", style=TITLE)] if interface.mac else []
     yield Flow(pieces)
     if told := facts.traffic(interface.counters):
         yield Text(told, style=UNSETTLED if facts.losses(interface.counters) else TITLE)

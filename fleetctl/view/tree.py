@@ -67,7 +67,7 @@ def network_parts(network: WiredNetwork, changes: Changes, told: Set[str]) -> It
     yield heading(network)
     yield tree
     for remark in remarks(network):
-        yield Text.assemble(("! ", UNSETTLED), (remark, UNSETTLED))
+        yield Flow([Text(f"! {remark}", style=UNSETTLED)])
     if short:
         yield Text(f"short form for more than {MANY} replicas; name one to see all of it", style=TITLE)
 
@@ -88,7 +88,7 @@ def bridge_line(network: WiredNetwork) -> Flow:
     name = Text.assemble("bridge ", (safe(bridge.name), "bold"), (f" ({bridge.ifindex}) ", TITLE))
     pieces = [name.append(safe(bridge.state), style=state_style(bridge.state))]
     pieces += [Text(safe(address)) for address in bridge.addresses if not address.startswith("fe80:")]
-    pieces += [Text(f"MTU {bridge.mtu}"), Text(f"MAC {bridge.mac}", style=TITLE)]
+    pieces += [Text(f"MTU {bridge.mtu}"), Text(f"MAC {safe(str(bridge.mac))}", style=TITLE)]
     pieces += [Text("STP")] if bridge.stp else []
     pieces += [Text("VLAN filtering")] if bridge.vlan_filtering else []
     return Flow(pieces)
@@ -166,7 +166,9 @@ def add_pair(branch: Tree, attachment: Attachment) -> None:
     """The pair with what is only worth a place where there is much."""
     if pieces := pair(attachment):
         interface = attachment.interface
-        facts_of = [Text(f"MAC {interface.mac}", style=TITLE), Text(f"MTU {interface.mtu}")] if interface else []
+        facts_of = (
+            [Text(f"MAC {safe(str(interface.mac))}", style=TITLE), Text(f"MTU {interface.mtu}")] if interface else []
+        )
         branch.add(Flow([*pieces, *facts_of]))
 
 
@@ -180,7 +182,7 @@ def add_sockets(branch: Tree, attachment: Attachment) -> None:
 
 def add_changes(branch: Tree, changes: Sequence[str]) -> None:
     for change in changes:
-        branch.add(Text(f"changed: {safe(change)}", style=CHANGED))
+        branch.add(Flow([Text(f"changed: {safe(change)}", style=CHANGED)]))
 
 
 def particulars(attachment: Attachment) -> Facts:

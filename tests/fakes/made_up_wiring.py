@@ -9,10 +9,12 @@ from fleetctl.state.network import (
     Attachment,
     BridgePort,
     Counters,
+    ForwardingEntry,
     Interface,
     Listener,
     Namespace,
     Neighbour,
+    PolicyRule,
     Process,
     Publication,
     Resolver,
@@ -23,7 +25,7 @@ from fleetctl.state.network import (
 from fleetctl.state.observed import Published
 from fleetctl.state.probes import ReplicaReply, Reply
 
-BRIDGE = Interface("br-aaa", 5, "02:42:00:00:00:01", 1500, "up", ("172.30.0.1/22", "fe80::1/64"), kind="bridge")
+BRIDGE = Interface("br-aaa", 5000, "02:42:00:00:00:01", 1500, "up", ("172.30.0.1/22", "fe80::1/64"), kind="bridge")
 GATEWAY = Neighbour("172.30.0.1", "02:42:00:00:00:01", "eth0", "reachable")
 DNAT = "-A DOCKER ! -i br-aaa -p tcp -m tcp --dport {} -j DNAT --to-destination {}:8080"
 MASQUERADE = "-A POSTROUTING -s 172.30.0.0/22 ! -o br-aaa -j MASQUERADE"
@@ -46,8 +48,14 @@ def namespace(number: int, address: str = "0.0.0.0") -> Namespace:
             Listener("tcp", address, 8080, processes=(Process(900, "gunicorn"), Process(901, "gunicorn"))),
             Listener("udp", "127.0.0.11", 41234),
         ),
-        resolver=Resolver(("127.0.0.11",)),
+        policy=(PolicyRule(0, "from all lookup local"), PolicyRule(9, "from 10.0.0.0/8 lookup 7")),
+        forwarding=(ForwardingEntry("02:42:00:00:00:01", 3, 5000),),
+        filters=("tbf rate 1Mbit on eth0",),
+        resolver=Resolver(("127.0.0.11",), ("example.org",), hosts={"shop": "10.0.0.9"}),
         settings={"ipv4.ip_forward": "0"},
+        statistics={"TcpExt.ListenDrops": 0},
+        processes=(Process(900, "gunicorn"),),
+        pressure={"frozen": 0},
     )
 
 
