@@ -16,7 +16,7 @@ from fleetctl.diagnosis.packet import Packet, fate
 from fleetctl.net.rules import hits, read_filters
 from fleetctl.state.filters import RuleHit
 from tests.e2e import nft_writer
-from tests.e2e.bridged import CLIENT, PORT, SERVER, Bridged, bridged
+from tests.e2e.bridged import CLIENT, PORT, SERVER, Bridged, bridged, question
 
 
 @pytest.fixture
@@ -110,6 +110,14 @@ def test_a_rule_of_nftables_without_a_counter_is_listed_and_counts_nothing(lab: 
     assert (rule.table, rule.verdict, rule.packets) == ("bridge mine", "DROP", None)
     (policy,) = [rule for rule in lab.within("host", read_filters).rules if not rule.position]
     assert policy.text == "policy accept; type filter hook forward priority 0"
+
+
+def test_a_rule_for_ipv6_is_named_too(lab: Bridged) -> None:
+    lab.run("server", f"ip6tables -A INPUT -p tcp --dport {PORT} -j REJECT")
+    before = lab.within("server", read_filters)
+    assert lab.within("server", lambda: question("::1", PORT)) is not None
+    found = hits(before, lab.within("server", read_filters))
+    assert "ip6tables filter INPUT 1 REJECT" in [named(hit) for hit in found]
 
 
 def test_rules_that_come_and_go_meanwhile_do_not_confuse_the_others(lab: Bridged) -> None:

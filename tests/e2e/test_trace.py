@@ -146,6 +146,21 @@ def test_tracing_mounts_nothing() -> None:
     assert before == Path("/proc/self/mountinfo").read_text()
 
 
+_MOUNTED = """
+import os
+from fleetctl.net.trace import traced
+said, seen = traced(lambda: os.listdir("/sys/kernel/tracing/instances"))
+print(said == [f"fleetctl-{os.getpid()}"], seen.unknown, os.listdir("/sys/kernel/tracing/instances"))
+"""
+
+
+def test_where_somebody_has_mounted_tracefs_that_mount_is_used() -> None:
+    script = 'mount -t tracefs mine /sys/kernel/tracing && exec "$0" -c "$1"'
+    command = ["unshare", "--mount", "sh", "-c", script, sys.executable, _MOUNTED]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "True None []\n"
+
+
 _KILLED = """
 import os, signal
 from fleetctl.net.trace import traced
