@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -115,20 +116,27 @@ def _pids_under(directory: str) -> Iterator[int]:
 def pressure(cgroup: Cgroup) -> Mapping[str, int]:
     """What has held the container back: periods, throttled, oom_kills, frozen; those that can be read.
 
-    Raises OSError when its directories are out of sight.
+    Raises OSError when none can, as where its directories are out of sight.
     """
     found: dict[str, int] = {}
     first_version = any(controller in cgroup.directories for controller in _CONTROLLERS)
     for controller, name, keys in _PRESSURE_1 if first_version else _PRESSURE_2:
-        directory = cgroup.directories.get(controller)
-        if directory is not None:
-            for line in read_small(f"{directory}/{name}").splitlines():
-                key, _, value = line.partition(" ")
-                if key in keys:
-                    found[keys[key]] = int(value)
-    if "freezer" in cgroup.directories:
-        state = read_small(f"{cgroup.directories['freezer']}/freezer.state")
-        found["frozen"] = int(state.strip() != "THAWED")
-    if not cgroup.directories:
-        raise FileNotFoundError(None, "its cgroup cannot be seen from here")
+        for line in _read_of(cgroup, controller, name).splitlines():
+            key, _, value = line.partition(" ")
+            if key in keys:
+                found[keys[key]] = int(value)
+    state = _read_of(cgroup, "freezer", "freezer.state").strip()
+    if state:
+        found["frozen"] = int(state != "THAWED")
+    if not found:
+        raise OSError(errno.EOPNOTSUPP, "its cgroup cannot be seen from here")
     return found
+
+
+def _read_of(cgroup: Cgroup, controller: str, name: str) -> str:
+    """A file in its directory, empty where that controller is not there or not in charge."""
+    directory = cgroup.directories.get(controller)
+    try:
+        return "" if directory is None else read_small(f"{directory}/{name}")
+    except OSError:
+        return ""

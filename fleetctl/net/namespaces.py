@@ -178,7 +178,7 @@ def _reason(pid: int, error: OSError) -> str:
     if isinstance(error, PermissionError):
         return NOT_PERMITTED
     gone = isinstance(error, FileNotFoundError | ProcessLookupError)
-    return f"process {pid} is gone" if gone else f"the namespace of process {pid}: {error.strerror}"
+    return f"process {pid} is gone" if gone else f"process {pid}: {error.strerror}"
 
 
 @contextmanager

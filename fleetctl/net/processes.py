@@ -62,24 +62,19 @@ def open_sockets(pid: int) -> tuple[frozenset[int], int | None]:
 
     Nothing and None where only its user may know. Raises OSError when it is gone.
     """
-    try:
-        directory = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except PermissionError:
-        return frozenset(), None
+    directory = f"/proc/{pid}/fd"
     inodes = set()
     try:
-        names = os.listdir(directory)  # noqa: PTH208 - of an open directory
+        names = os.listdir(directory)  # noqa: PTH208 - pathlib takes five times as long, of thousands
         for name in names:
             try:
-                target = os.readlink(name, dir_fd=directory)
+                target = os.readlink(f"{directory}/{name}")  # noqa: PTH115 - likewise
             except FileNotFoundError:  # closed meanwhile
                 continue
             if target.startswith(_SOCKET):
                 inodes.add(int(target[len(_SOCKET) : -1]))
     except PermissionError:
         return frozenset(), None
-    finally:
-        os.close(directory)
     return frozenset(inodes), len(names)
 
 

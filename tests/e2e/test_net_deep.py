@@ -11,6 +11,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -19,6 +20,7 @@ import docker
 import pytest
 from docker.models.containers import Container
 
+from fleetctl.net.cgroup import Cgroups, pressure
 from fleetctl.net.namespaces import inside, read_namespaces
 from fleetctl.state.network import Interface, Namespace, PolicyRule, Route
 from tests.e2e.test_net import Scene
@@ -242,6 +244,20 @@ def test_a_container_that_is_held_back_and_paused_is_known_by_its_cgroup(scene: 
     assert free["throttled"] == free["oom_kills"] == 0
 
 
+def test_processes_are_found_where_their_cgroup_is_out_of_sight(scene: Deep) -> None:
+    """As inside a helper container, which sees the paths but not the directories of others."""
+    cgroups = Cgroups()
+    process = os.open(f"/proc/{scene.pid(scene.web)}", os.O_PATH)
+    try:
+        seen = cgroups.of(process)
+    finally:
+        os.close(process)
+    hidden = replace(seen, directories={})
+    assert cgroups.pids(hidden) == cgroups.pids(seen) != ()
+    with pytest.raises(OSError, match="cannot be seen"):
+        pressure(hidden)
+
+
 def test_neighbours_and_the_bridges_database_are_what_ip_and_bridge_say(scene: Deep) -> None:
     pid = scene.pid(scene.web)
     host, inner = read_namespaces([pid], deep=True)
@@ -442,6 +458,7 @@ def test_work_runs_inside_and_leaves_the_caller_outside(private: tuple[str, int]
 
 AS_NOBODY = """
 import json, os, sys
+from fleetctl.net.cgroup import Cgroups, pressure
 from fleetctl.net.namespaces import inside, read_namespaces
 read_namespaces([os.getpid()], deep=True)
 os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)
