@@ -42,13 +42,13 @@ def fault_present(fleet: Fleet) -> contextlib.AbstractContextManager[None]:
 
 
 def everything(fleet: Fleet) -> dict[str, str]:
-    """Rules, settings, links, addresses, routes, neighbours that stay, and instances of tracefs."""
+    """Rules, settings, links, addresses, routes and instances of tracefs, without counters and clocks."""
     seen = {"tracefs": "\n".join(sorted(map(str, Path("/sys/kernel/tracing/instances").glob("*"))))}
     for name, where in (("host", fleet.lab.host), ("web", fleet.into(WEB)), ("client", fleet.into(CLIENT))):
         seen |= {
             f"{name}: rules": re.sub(r"\[\d+:\d+\]|^#.*", "", where("iptables-save"), flags=re.MULTILINE),
             f"{name}: rules of IPv6": re.sub(r"\[\d+:\d+\]|^#.*", "", where("ip6tables-save"), flags=re.MULTILINE),
-            f"{name}: links": where("ip", "-details", "link"),
+            f"{name}: links": re.sub(r"\w+_timer +[\d.]+", "", where("ip", "-details", "link")),
             f"{name}: addresses": re.sub(r"valid_lft.*", "", where("ip", "addr")),
             f"{name}: routes": where("ip", "route", "show", "table", "all"),
             f"{name}: policy": where("ip", "rule"),
