@@ -51,6 +51,20 @@ def examine(container: Replica, scene: Scene) -> Iterator[Finding | Proof]:
         yield ended(container, facts, scene, state)
 
 
+def restarted(container: Replica, scene: Scene) -> Iterator[Finding]:
+    """A container that runs just now because it was started once more a moment ago."""
+    age = scene.now - container.started if container.started else None
+    if container.state != "running" or not container.restarts or age is None or age > AROUND:
+        return
+    seen = Evidence(
+        f"it runs for {age.total_seconds():.0f} s, and was started again {container.restarts} times",
+        f"docker inspect -f '{{{{.RestartCount}}}}' {container.name}",
+    )
+    cure = "it ends on every start: mend what its last log lines say"
+    commands = (f"docker logs --tail 50 {container.name}",)
+    yield finding("restart-loop", container.name, seen, *last_lines(container, scene), cure=cure, commands=commands)
+
+
 def ending(container: Replica) -> str:
     return f" with code {container.exit_code}" if container.exit_code is not None else ""
 

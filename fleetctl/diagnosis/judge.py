@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from fleetctl.diagnosis import addresses, answers, container, filtering, links, naming, publishing, sockets, unlisted
+from fleetctl.diagnosis import (
+    addresses,
+    answers,
+    container,
+    filtering,
+    links,
+    naming,
+    nexthop,
+    publishing,
+    sockets,
+    unlisted,
+)
 from fleetctl.diagnosis.scene import (
     Evidence,
     Finding,
@@ -42,7 +53,11 @@ CONSEQUENCES = {
     "accept-queue-full": ("process-stopped", "out-of-file-descriptors"),
     "no-answer": ("process-stopped", "accept-queue-full", "out-of-file-descriptors", "cpu-starved", "mtu-mismatch"),
     "slow": ("cpu-starved",),
-    "filter-rule": ("forward-policy",),
+    "dns-redirect-missing": ("different-network",),
+    "unknown-name": ("different-network",),
+    "filter-rule": ("forward-policy", "different-network", "restart-loop"),
+    "forward-policy": ("different-network", "restart-loop"),
+    "not-listening-yet": ("restart-loop",),
     "veth-missing": ("disconnected", "no-network"),
     "stopped": ("engine-restarted",),
     "published-to-wrong-port": ("wrong-port",),
@@ -69,15 +84,17 @@ def judge(target: Target, scene: Scene) -> Verdict:
             parts += (part for part in seen if number == 0 or isinstance(part, Finding))
         if not broken:
             parts += proven_by(judged, target, asked, scene)
+        parts += filter(None, (naming.proxies(way, target) for way in target.ways))
     faults = settle(part for part in parts if isinstance(part, Finding))
     known = [one for one in faults if one.level == "fault"]
     if broken and not stands_still and not explained(known):
         faults = settle([*faults, *(one for way in broken[:1] for one in unlisted.examine(way, asked, scene))])
-    answering = any(one.good for one in judged) and not broken
+    answering = any(one.good for one in judged if one.way.vantage not in INFORMATIVE) and not broken
     if not stands_still:
         faults = settle([*faults, *answers.health(asked, scene, answers=any(one.good for one in judged))])
     if answering:
-        faults = [as_warning(one) if one.cause in HARMLESS_WHILE_ANSWERING else one for one in faults]
+        harmless = HARMLESS_WHILE_ANSWERING if target.from_named else (*HARMLESS_WHILE_ANSWERING, "proxy-variables")
+        faults = [as_warning(one) if one.cause in harmless else one for one in faults]
     proofs = tuple(dict.fromkeys(part for part in parts if isinstance(part, Proof)))
     return Verdict(target, judged, tuple(faults), proofs, unknown(target, scene))
 
@@ -106,7 +123,6 @@ HARMLESS_WHILE_ANSWERING = (
     "nat-rule-missing",
     "host-network",
     "bound-to-one-address",
-    "proxy-variables",
     "unhealthy",
     "cpu-starved",
 )
@@ -168,13 +184,15 @@ def networks_of(target: Target, asked: Replica, scene: Scene) -> tuple[WiredNetw
 
 def on_the_way(way: Way, target: Target, asked: Replica, scene: Scene) -> Iterator[Part]:
     """One way that failed, hop by hop."""
+    yield from container.restarted(asked, scene)
     yield from naming.client(way, target, scene)
     yield from naming.name(way, target, scene)
+    yield from naming.apart(way, asked)
     if way.client is not None:
         yield from as_client(container.examine(way.client, scene))
         yield from clients_end(way, scene)
-    yield from naming.route(way, scene)
-    yield from naming.neighbour(way, asked, scene)
+    yield from nexthop.route(way, scene)
+    yield from nexthop.neighbour(way, asked, scene)
     yield from links.when_failed(way, asked, scene)
     yield from filtering.examine(way, asked, scene)
     yield from addresses.way_back(way, asked, scene)
@@ -191,7 +209,7 @@ def proven_by(judged: Iterable[Judged], target: Target, asked: Replica, scene: S
     way = next((one.way for one in judged if one.good and one.way.vantage in ("client", "host")), None)
     if way is None:
         return
-    hops = [*naming.name(way, target, scene), *naming.route(way, scene), *naming.neighbour(way, asked, scene)]
+    hops = [*naming.name(way, target, scene), *nexthop.route(way, scene), *nexthop.neighbour(way, asked, scene)]
     if way.client is not None:
         hops += clients_end(way, scene)
     yield from (one for one in hops if isinstance(one, Proof))

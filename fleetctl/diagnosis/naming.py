@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 
-from fleetctl.diagnosis.routing import own_rules, route_to, shown
-from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Target, Way, finding, unknown_cause
+from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Target, Way, finding
 from fleetctl.state.network import Resolver
 from fleetctl.state.observed import Replica
 
 DOCKER_DNS = "127.0.0.11"
-KNOWN = ("reachable", "stale", "delay", "probe", "permanent", "noarp")
+UNHEARD = ("timeout", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH")
 
 
 def client(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
@@ -40,8 +38,28 @@ def shown_range(ports: str) -> str:
     return " to ".join(ports.split()) or "unknown"
 
 
-def proxies(container: Replica, target: Replica, address: str) -> Finding | None:
+def apart(way: Way, target: Replica) -> Iterator[Finding]:
+    """A client that is in none of the target's networks."""
+    container = way.client
+    if container is None or way.published is not None or set(container.endpoints) & set(target.endpoints):
+        return
+    own, others = ", ".join(container.endpoints) or "none", ", ".join(target.endpoints) or "none"
+    seen = Evidence(
+        f"{container.name} is in network {own}, {target.name} in {others}: the engine keeps networks apart",
+        f"docker inspect -f '{{{{json .NetworkSettings.Networks}}}}' {container.name}",
+    )
+    network = next(iter(target.endpoints), "NETWORK")
+    commands = (f"docker network connect {network} {container.name}",)
+    yield finding(
+        "different-network", container.name, seen, cure="connect the client to that network", commands=commands
+    )
+
+
+def proxies(way: Way, asked: Target) -> Finding | None:
     """Proxy variables of a client that do not except the target."""
+    container, target, address = way.client, asked.container, way.address
+    if container is None or target is None:
+        return None
     facts = container.inspection
     proxy = facts.proxies.get("http_proxy") if facts else None
     if facts is None or not proxy:
@@ -108,7 +126,7 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
             cure=f"let resolv.conf say 'nameserver {DOCKER_DNS}' again, or make the container anew",
             commands=(f"docker restart {container.name}",),
         )
-    elif (found.asked and found.asked[0].rstrip(".") != asked.rstrip(".")) or (
+    elif (found.asked and found.asked[0].rstrip(".") != asked.rstrip(".") and is_heard(way)) or (
         resolver.search and asked.count(".") < resolver.ndots
     ):
         seen = Evidence(
@@ -122,7 +140,7 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
             seen,
             cure="set dns_opt ndots:0 or drop the search domain, or write the name with a dot at its end",
         )
-    elif found.error in ("timeout", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH"):
+    elif found.error in UNHEARD and not is_heard(way):
         seen = Evidence(
             f"Docker's DNS server is to be reached at {DOCKER_DNS}:53 by a NAT rule inside the container",
             f"{enter} iptables -t nat -S",
@@ -137,6 +155,11 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
         )
     else:
         yield nowhere(asked, container, failed, scene)
+
+
+def is_heard(way: Way) -> bool:
+    """Whether the client's DNS server answers at all: it knows the client's own name."""
+    return way.control is not None and bool(way.control.addresses)
 
 
 def nowhere(asked: str, container: Replica, failed: Evidence, scene: Scene) -> Finding:
@@ -190,95 +213,3 @@ def expected_addresses(target: Target, container: Replica, asked: str) -> set[st
         for address in (one.ipv4, one.ipv6)
         if address
     }
-
-
-def route(way: Way, scene: Scene) -> Iterator[Finding | Proof]:
-    """The route that the client, or the host, takes to the target's address."""
-    namespace = scene.inside(way.client)
-    network = way.network
-    if (
-        namespace.routes is None
-        or network is None
-        or way.vantage not in ("host", "client")
-        or network.driver != "bridge"
-    ):
-        return
-    end = scene.attachment(way.client, network) if way.client else None
-    expected = (
-        (end.interface.name if end and end.interface else None)
-        if way.client
-        else (network.bridge.name if network.bridge else None)
-    )
-    found = route_to(namespace, way.address)
-    who, enter = (way.client.name, f"nsenter -t {way.client.pid} -n ") if way.client else ("the host", "")
-    seen = Evidence(
-        f"to {way.address} {who} has {shown(found)}; expected is dev {expected}", f"{enter}ip route get {way.address}"
-    )
-    if expected is None or (found is not None and found.interface == expected and found.kind == "unicast"):
-        rules = own_rules(namespace)
-        if rules and way.outcome is not None and not way.outcome.answered:
-            told = Evidence(f"policy rules may choose another table: {'; '.join(rules)}", f"{enter}ip rule")
-            if not way.outcome.connected:
-                yield unknown_cause(
-                    "route", who, told, cure="see what these rules and their tables do with this address"
-                )
-            return
-        yield Proof("route", f"{who}: {shown(found)}")
-        return
-    link = next((one for one in namespace.interfaces or () if one.name == expected), None)
-    if link is not None and not link.up:
-        return  # its routes went with it: the link is the finding
-    if way.client and end and end.engine_ipv4 and end.interface and end.engine_ipv4 not in end.interface.addresses:
-        return  # the client's own address is the finding
-    subnets = ", ".join(subnet for subnet, _ in network.subnets)
-    cure = f"remove that route, or give the network another subnet than {subnets}"
-    delete = (
-        (f"{enter}ip route del {found.destination}",)
-        if found and found.destination != "0.0.0.0/0"
-        else (f"{enter}ip route add {network.subnets[0][0]} dev {expected}",)
-        if network.subnets
-        else ()
-    )
-    yield finding("route-shadowed", who, seen, cure=cure, commands=delete)
-
-
-def neighbour(way: Way, target: Replica, scene: Scene) -> Iterator[Finding | Proof]:
-    """Which MAC the client, or the host, believes the target's address to have."""
-    namespace = scene.inside(way.client)
-    end = scene.attachment(target, way.network)
-    if namespace.neighbours is None or end is None or end.interface is None or way.vantage not in ("host", "client"):
-        return
-    entry = next((one for one in namespace.neighbours if one.address == way.address), None)
-    who, enter = (way.client.name, f"nsenter -t {way.client.pid} -n ") if way.client else ("the host", "")
-    if entry is None or entry.state not in KNOWN or entry.mac is None:
-        return
-    if entry.mac == end.interface.mac:
-        yield Proof("neighbour", f"{who}: {way.address} is at {entry.mac} ({entry.state})")
-    elif entry.mac != end.engine_mac or end.interface.mac == end.engine_mac:
-        seen = Evidence(
-            f"{who} believes {way.address} at {entry.mac} ({entry.state}); {target.name} has {end.interface.mac}",
-            f"{enter}ip neigh show {way.address}",
-        )
-        owner = next(
-            (one.name for one in scene.containers for place in one.endpoints.values() if place.mac == entry.mac), None
-        )
-        more = (Evidence(f"{entry.mac} is {owner}'s"),) if owner else ()
-        yield finding(
-            "wrong-neighbour",
-            who,
-            seen,
-            *more,
-            cure="delete the entry, it is learnt anew",
-            commands=(f"{enter}ip neigh del {way.address} dev {entry.interface}",),
-        )
-
-
-def shares_network(client_container: Replica, target: Replica) -> bool:
-    return bool(set(client_container.endpoints) & set(target.endpoints))
-
-
-def is_loopback(address: str) -> bool:
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"

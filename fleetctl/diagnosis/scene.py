@@ -83,6 +83,8 @@ class Way:
     hits: tuple[RuleHit, ...] = ()
     trace: Trace | None = None
     resolution: Resolution | None = None
+    control: Resolution | None = None
+    """The client's own name, which its DNS server knows if it is reached at all."""
     other_hosts: tuple[Outcome, ...] = ()
     """The same request with other Host headers, sent where it was refused."""
     greeting: Outcome | None = None

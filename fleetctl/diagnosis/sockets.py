@@ -93,6 +93,12 @@ def nothing_listens(container: Replica, port: int, scene: Scene, seen: Evidence)
         if own < full and processes:
             fewer = Evidence(f"it has {own} process(es), the healthy {sibling.name} has {full}", listing)
             return finding("serving-process-died", name, seen, fewer, cure=cure, commands=restart)
+    served = (namespace.statistics or {}).get("Tcp.PassiveOpens", 0)
+    if served:
+        once = Evidence(
+            f"it has taken {served} connections before", f"nsenter -t {container.pid} -n nstat -az TcpPassiveOpens"
+        )
+        return finding("serving-process-died", name, seen, once, cure=cure, commands=restart)
     age = scene.now - container.started if container.started else None
     if age is not None and age < YOUNG:
         young = Evidence(f"it started {age.total_seconds():.0f} s ago", f"docker ps --filter name={name}")

@@ -13,14 +13,24 @@ from fleetctl.diagnosis.judge import judge, judge_way
 from fleetctl.diagnosis.scene import Scene, Verdict, Way
 from fleetctl.engine.docker_host import DockerHost
 from fleetctl.inquiry.cases import Case, again, trace_first, with_another
-from fleetctl.inquiry.targets import Meant, chosen_client, every_service, find, merged, parse
-from fleetctl.inquiry.ways import PAIRS, TIMEOUT, peers, port_heard, ports_to, probe_for, question_for, ways_to
+from fleetctl.inquiry.targets import Meant, as_address, chosen_client, every_service, find, merged, parse
+from fleetctl.inquiry.ways import (
+    PAIRS,
+    TIMEOUT,
+    control_for,
+    peers,
+    port_heard,
+    ports_to,
+    probe_for,
+    question_for,
+    ways_to,
+)
 from fleetctl.inquiry.world import World, http_of, inspected, look, not_published
 from fleetctl.net.join import join_topology
 from fleetctl.spec.model import Fleet
 from fleetctl.state.network import Namespace, Topology
 from fleetctl.state.observed import AT_REST, Replica
-from fleetctl.state.probes import NOT_ASKED, Probe, Question
+from fleetctl.state.probes import NOT_ASKED, Probe, Question, Resolution
 from fleetctl.vantage.base import Answer, Request, Vantage
 
 TRACE_TIME = 0.6
@@ -47,6 +57,8 @@ def diagnose(fleet: Fleet | None, engine: DockerHost, vantage: Vantage, asked: A
     client = chosen_client(asked.client, world) if asked.client not in (None, "host") else None
     texts = (*asked.targets, *((asked.to,) if asked.to else ()))
     wanted = tuple(parse(text) for text in texts) if texts else every_service(world)
+    if any(item.host == "localhost" or as_address(item.host) for item in wanted):
+        world = inspected(world, (), engine)  # a port of the host may have been meant to be published
     meant = merged([one for item in wanted for one in find(item, world, client=client)])
     world = inspected(world, [one for one in (client, *(item.container for item in meant)) if one is not None], engine)
     known = {one.id: one for one in world.containers}
@@ -171,30 +183,37 @@ class Inquiry:
         for case in cases:
             for index, way in enumerate(case.ways):
                 question = question_for(way, case.meant)
-                if question is not None:
-                    questions[question] = None
+                for one in (question, control_for(way) if question is not None else None):
+                    if one is not None:
+                        questions[one] = None
                 if way.port and way.address != "0.0.0.0":  # noqa: S104
                     probes.append((case, index, probe_for(way, case.meant.container, case.path, timeout=timeout)))
         request = Request(
             self.pids(), deep=True, filters=(None,), questions=tuple(questions), probes=tuple(one[2] for one in probes)
         )
         answer = self.vantage.ask(request)
-        named = dict(zip(questions, answer.resolutions, strict=False))
+        named: dict[Question | None, Resolution] = dict(zip(questions, answer.resolutions, strict=False))
         for (case, index, probe), outcome in zip(probes, answer.outcomes, strict=False):
             # What is published can be asked from here, whoever else cannot be.
             here = outcome.error == NOT_ASKED and probe.vantage == "published"
             case.ways[index] = replace(case.ways[index], outcome=ask(probe, stream_socket) if here else outcome)
         for case in cases:
             for index, way in enumerate(case.ways):
-                question = question_for(way, case.meant)
+                question, control = question_for(way, case.meant), control_for(way)
                 if question in named:
-                    case.ways[index] = replace(way, resolution=named[question])
+                    case.ways[index] = replace(
+                        case.ways[index],
+                        resolution=named[question],
+                        control=named[control] if control in named else None,
+                    )
         return answer
 
     # Looking again, where something failed
 
     def ask_again(self, cases: list[Case]) -> Answer:
-        """The failed probes once more with patience, with other Host headers, or with a TLS greeting."""
+        """The failed probes once more with patience, with other Host headers, or with a TLS greeting; and the engine is
+        asked once more how the containers are."""
+        self.inspect_again(cases)
         probes = [
             (case, index, kind, probe)
             for case in cases
@@ -207,6 +226,15 @@ class Inquiry:
         for (case, index, kind, _), outcome in zip(probes, answer.outcomes, strict=False):
             case.ways[index] = with_another(case.ways[index], kind, outcome)
         return answer
+
+    def inspect_again(self, cases: list[Case]) -> None:
+        found = [case.meant.container for case in cases if case.meant.container is not None]
+        known = {one.id: one for one in self.engine.inspect(found)}
+        self.world = replace(self.world, containers=tuple(known.get(one.id, one) for one in self.world.containers))
+        for case in cases:
+            container = case.meant.container
+            if container is not None and container.id in known:
+                case.meant = replace(case.meant, container=known[container.id])
 
     def trace(self, cases: list[Case]) -> Answer:
         """One failed probe of a few cases, alone, with the rules that count it and the way of its packets."""

@@ -99,6 +99,12 @@ def question_for(way: Way, meant: Meant) -> Question | None:
     return Question(client.pid, container.name) if named else None
 
 
+def control_for(way: Way) -> Question | None:
+    """The client's own name, with a dot at its end: it says whether the DNS server is reached at all."""
+    client = way.client
+    return Question(client.pid, f"{client.name}.") if client is not None and client.pid else None
+
+
 def peers(target: Replica, candidates: Sequence[Replica], *, ring: bool) -> tuple[Replica, ...]:
     """The running containers that share a network with the target; only the next one where `ring`."""
     near = [
