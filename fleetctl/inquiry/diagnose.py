@@ -204,7 +204,7 @@ class Inquiry:
                     case.ways[index] = replace(
                         case.ways[index],
                         resolution=named[question],
-                        control=named[control] if control in named else None,
+                        control=named.get(control),
                     )
         return answer
 
