@@ -9,7 +9,6 @@ from fleetctl.state.filters import FilterRule, RuleHit
 from fleetctl.state.observed import Replica
 
 ENDS = ("DROP", "REJECT", "STEAL", "QUEUE", "NFQUEUE", "TARPIT")
-SHOWS = {"iptables": "iptables", "ip6tables": "ip6tables", "iptables-legacy": "iptables-legacy", "nft": "nft"}
 
 
 def examine(way: Way, target: Replica | None, scene: Scene) -> Iterator[Finding]:
@@ -35,7 +34,7 @@ def dropped_by_filter(way: Way) -> bool:
 def seen_rule(hit: RuleHit, enter: str = "") -> tuple[Evidence, str]:
     """The rule as evidence, and the command that deletes it."""
     rule = hit.rule
-    tool = SHOWS[rule.tool]
+    tool = rule.tool
     if rule.tool == "nft":
         show, delete = f"{enter}nft -a list table {rule.table}", f"{enter}nft -a list chain {rule.table} {rule.chain}"
     else:
@@ -76,7 +75,7 @@ def host_rule(hit: RuleHit, way: Way, target: Replica | None, scene: Scene) -> F
         )
         cure = "make the network anew without com.docker.network.bridge.enable_icc: false (fleetctl down, up)"
         return finding("icc-disabled", settings.name, why, seen, cure=cure)
-    if rule.tool == "iptables-legacy":
+    if rule.tool.endswith("-legacy"):
         return finding("legacy-filter-rule", where, seen, cure="delete that rule", commands=(delete,))
     if rule.position == 0 and rule.chain.upper() == "FORWARD":
         cure = "restart the engine, which adds the rules that allow its networks"

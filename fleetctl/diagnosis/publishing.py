@@ -133,7 +133,7 @@ def published_port(
             "forward-policy"
             if rule is None or rule.position == 0
             else "legacy-filter-rule"
-            if rule.tool == "iptables-legacy"
+            if rule.tool.endswith("-legacy")
             else "filter-rule"
         )
         yield finding(
