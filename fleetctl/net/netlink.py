@@ -47,7 +47,7 @@ with bare_package("pyroute2"):
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port (netlink(7))
 _ATTRIBUTE = struct.Struct("=HH")  # nlattr: length, type
 _NUMBER = 0x3FFF  # an attribute's type without NLA_F_NESTED and NLA_F_NET_BYTEORDER
-_RECEIVE = 1 << 15  # the kernel writes a dump in pieces of at most 32 KiB
+_RECEIVE = 1 << 16  # the kernel writes a dump in pieces of at most 32 KiB
 _ATTEMPTS = 10
 
 
@@ -59,7 +59,8 @@ class Netlink:
 
     def __init__(self, protocol: int = socket.NETLINK_ROUTE) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
-        self._received = bytearray(_RECEIVE)  # one for all: to make one for each piece takes longer than to read it
+        # One for all: to make one for each piece takes longer than to read it.
+        self._received = memoryview(bytearray(_RECEIVE))
 
     def close(self) -> None:
         self._socket.close()

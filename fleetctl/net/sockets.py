@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from collections.abc import Mapping
@@ -33,7 +34,16 @@ _LISTINGS = tuple(
 def listeners(diagnosis: Netlink, names: Mapping[int, str]) -> tuple[Listener, ...]:
     """Every TCP socket that listens and every UDP socket that waits, by protocol, port and address; who holds them is
     not asked. `diagnosis` is a socket of NETLINK_SOCK_DIAG, `names` are those of the interfaces."""
-    found = (_listener(protocol, body, names) for protocol, request in _LISTINGS for body in diagnosis.dump(request))
+    bodies: list[tuple[str, bytes]] = []
+    missing = 0
+    for protocol, request in _LISTINGS:
+        try:
+            bodies += ((protocol, body) for body in diagnosis.dump(request))
+        except FileNotFoundError:  # the kernel was built without IPv6, or lists no UDP
+            missing += 1
+    if missing == len(_LISTINGS):
+        raise OSError(errno.EOPNOTSUPP, "the kernel lists no sockets (sock_diag)")
+    found = (_listener(protocol, body, names) for protocol, body in bodies)
     return tuple(sorted(filter(None, found), key=lambda listener: (listener.protocol, listener.port, listener.address)))
 
 

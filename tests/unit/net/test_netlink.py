@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from contextlib import closing
@@ -14,6 +15,7 @@ from fleetctl.net.links import addresses, interface, list_links, namespace_id
 from fleetctl.net.namespaces import read_namespaces
 from fleetctl.net.netlink import Netlink
 from fleetctl.net.proc import local_ipv4
+from fleetctl.net.sockets import NETLINK_SOCK_DIAG, listeners
 
 SYSTEM = Path("/sys/class/net")
 
@@ -69,6 +71,23 @@ def test_a_listing_that_changed_while_it_was_written_is_asked_for_again() -> Non
         netlink.interruptions = 1000
         with pytest.raises(OSError, match="came or went"):
             list_links(netlink, counters=False)
+
+
+def test_a_kernel_that_lists_some_sockets_only_is_asked_for_those_and_one_that_lists_none_is_an_error() -> None:
+    class Lacking(Netlink):
+        known = 1
+
+        def ask(self, request: bytes) -> list[bytes]:
+            if self.known:
+                self.known -= 1
+                return super().ask(request)
+            raise FileNotFoundError
+
+    with socket.create_server(("127.0.0.1", 0)) as server, closing(Lacking(NETLINK_SOCK_DIAG)) as netlink:
+        ports = {listener.port for listener in listeners(netlink, {})}
+        assert server.getsockname()[1] in ports, "IPv4 over TCP is listed first"
+        with pytest.raises(OSError, match="lists no sockets"):
+            listeners(netlink, {})
 
 
 def test_the_number_of_a_namespace_is_none_for_the_own_one_and_an_error_for_nobodys() -> None:
