@@ -7,8 +7,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from fleetctl.errors import EngineUnreachable, FleetError
@@ -71,7 +71,7 @@ def follow(engine: DockerHost, picture: Callable[[], Topology], show: Callable[[
     from fleetctl.view.watching import redraw, tell
 
     in_place = sys.stdout.isatty()
-    with closing(Sources(engine)) as sources, clean_end() if in_place else nullcontext():
+    with closing(Sources(engine)) as sources:
         last = picture()
         if in_place:
             redraw(lambda: show(last, {}))
@@ -87,15 +87,6 @@ def follow(engine: DockerHost, picture: Callable[[], Topology], show: Callable[[
             elif marks:
                 tell(marks)
             last = newest
-
-
-@contextmanager
-def clean_end() -> Iterator[None]:
-    """Whatever ends it, what is written next begins on a line of its own."""
-    try:
-        yield
-    finally:
-        sys.stdout.write("\n")
 
 
 class Sources:

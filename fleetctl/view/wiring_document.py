@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from fleetctl.state.filters import FilterRule
@@ -106,23 +107,30 @@ def namespace_document(namespace: Namespace | None) -> Document | None:
     their `reach`, too."""
     if namespace is None:
         return None
-    found: Document = plain({key: value for key, value in asdict(namespace).items() if key not in NOT_TOLD})
+    found: Document = plain(namespace)
+    for name in NOT_TOLD:
+        del found[name]
     for entry, listener in zip(found["listeners"] or (), namespace.listeners or (), strict=True):
         entry["reach"] = listener.reach
     return found
 
 
 def plain(value: Any) -> Any:
-    """Values that JSON has: mappings and sequences all the way down."""
+    """Objects by the names of their fields, mappings and lists, all the way down. Several times as fast as
+    dataclasses.asdict, which copies every number: 50 namespaces have tens of thousands."""
+    if value is None or isinstance(value, str | int | float):
+        return value
     if isinstance(value, Mapping):
         return {key: plain(entry) for key, entry in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [plain(entry) for entry in value]
-    return value
+    if is_dataclass(value):
+        return {name: plain(getattr(value, name)) for name in names_of(value.__class__)}
+    return [plain(entry) for entry in value]
+
+
+@cache
+def names_of(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 def chosen(interface: Interface | None, *keys: str) -> Document | None:
-    if interface is None:
-        return None
-    values = asdict(interface)
-    return {key: plain(values[key]) for key in keys}
+    return None if interface is None else {key: plain(getattr(interface, key)) for key in keys}
