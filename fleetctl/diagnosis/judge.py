@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from fleetctl.diagnosis import (
@@ -204,15 +204,17 @@ def on_the_way(way: Way, target: Target, asked: Replica, scene: Scene) -> Iterat
         yield from publishing.not_reached(way, asked, scene)
 
 
-def proven_by(judged: Iterable[Judged], target: Target, asked: Replica, scene: Scene) -> Iterator[Proof]:
+def proven_by(judged: Sequence[Judged], target: Target, asked: Replica, scene: Scene) -> Iterator[Proof]:
     """The hops before the container, as the first way from elsewhere that is in order took them."""
-    way = next((one.way for one in judged if one.good and one.way.vantage in ("client", "host")), None)
-    if way is None:
+    one = next((one for one in judged if one.good and one.way.vantage not in INFORMATIVE), None)
+    if one is None:
         return
+    way = one.way
+    yield Proof("http", f"{one.told}, asked from {way.source}")
     hops = [*naming.name(way, target, scene), *nexthop.route(way, scene), *nexthop.neighbour(way, asked, scene)]
     if way.client is not None:
         hops += clients_end(way, scene)
-    yield from (one for one in hops if isinstance(one, Proof))
+    yield from (part for part in hops if isinstance(part, Proof))
 
 
 def clients_end(way: Way, scene: Scene) -> Iterator[Part]:

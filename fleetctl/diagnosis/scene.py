@@ -96,9 +96,9 @@ class Way:
         if self.client is not None:
             return self.client.name
         return {
-            "lo": "inside, by 127.0.0.1",
-            "own": "inside, by its own address",
-            "published": f"the host, by port {self.port}",
+            "lo": "inside (127.0.0.1)",
+            "own": "inside (own address)",
+            "published": f"the host (port {self.port})",
             "outside": "outside",
         }.get(self.vantage, "the host")
 
