@@ -165,13 +165,13 @@ def publication(published: Publication) -> str:
 def backing(published: Publication) -> str:
     """Which of the two ways into the container there are: NAT rule, docker-proxy 4711."""
     proxy = published.proxy
-    rule = "NAT rule" if published.rule else lacking("NAT rule", published.unknown.get("rule"))
-    told = f"{safe(proxy.name)} {proxy.pid}" if proxy else lacking("docker-proxy", published.unknown.get("proxy"))
+    rule = "NAT rule" if published.rule else lacking("NAT rule", "rule" in published.unknown)
+    told = f"{safe(proxy.name)} {proxy.pid}" if proxy else lacking("docker-proxy", "proxy" in published.unknown)
     return f"{rule}, {told}"
 
 
-def lacking(what: str, reason: str | None) -> str:
-    return f"{what} unknown: {safe(reason)}" if reason else f"no {what}"
+def lacking(what: str, unknown: bool) -> str:
+    return f"{what} unknown" if unknown else f"no {what}"
 
 
 def answer(reply: ReplicaReply | None) -> str:

@@ -11,6 +11,8 @@ from fleetctl.view.text import safe
 WIRING = ("interface", "veth", "port")
 INSIDE = ("listeners", "routes", "neighbours", "resolver")
 """What is read in a replica's namespace and shown of it."""
+BACKING = {"rule": "NAT rules", "proxy": "docker-proxy"}
+"""What backs published ports, by the names of its parts."""
 NAMED = 4
 """How many replicas a remark names before it counts."""
 
@@ -41,14 +43,18 @@ def reasons(attachment: Attachment) -> Iterator[str]:
     missing = {field: attachment.unknown[field] for field in WIRING if field in attachment.unknown}
     inside = attachment.namespace.unknown if attachment.namespace else {}
     told = " (address and MAC are the engine's)" if "interface" in missing and attachment.engine_ipv4 else ""
+    whole = len(missing) == len(WIRING) and len(set(missing.values())) == 1
     fields: dict[str, list[str]] = {}
-    for field, reason in (*missing.items(), *((field, inside[field]) for field in INSIDE if field in inside)):
+    for field, reason in [("wiring", missing["veth"])] if whole else missing.items():
         fields.setdefault(reason, []).append(field)
+    for field in INSIDE:
+        if field in inside:
+            fields.setdefault(inside[field], []).append(field)
+    for part, reason in {part: why for one in attachment.published for part, why in one.unknown.items()}.items():
+        fields.setdefault(reason, []).append(BACKING[part])
     for reason, named in fields.items():
-        wiring = len(missing) == len(WIRING) and set(WIRING) <= set(named)
-        kinds = [field for field in named if not (wiring and field in WIRING)]
-        what = " and ".join(filter(None, ["wiring" if wiring else "", ", ".join(kinds[:-1]), *kinds[-1:]]))
-        yield f"{what} unknown{told if 'interface' in named else ''}: {reason}"
+        what = " and ".join([*filter(None, [", ".join(named[:-1])]), named[-1]])
+        yield f"{what} unknown{told if {'wiring', 'interface'} & set(named) else ''}: {reason}"
 
 
 def differences(attachment: Attachment, network: WiredNetwork) -> Iterator[str]:

@@ -90,7 +90,8 @@ def test_unequal_mtus_losses_and_missing_rules_are_remarked() -> None:
     assert "! shop-web-7: the MTU differs on its way: eth0 1500, veth0000007 576, br-aaa 1500" in text
     assert "! shop-web-7: eth0 has lost packets: in 3 dropped" in text
     assert "no NAT rule, no docker-proxy" in text
-    assert "NAT rule unknown: run as root, docker-proxy unknown: run as root" in text
+    assert "NAT rule unknown, docker-proxy unknown" in text
+    assert "! shop-web-7: NAT rules and docker-proxy unknown: run as root" in text
 
 
 def test_what_most_replicas_share_is_told_once_and_what_differs_where_it_is() -> None:
