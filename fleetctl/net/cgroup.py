@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from fleetctl.net.proc import numbered, read_small
 
@@ -43,7 +44,7 @@ class Cgroups:
 
     def __init__(self) -> None:
         self._mounts: dict[str, str] = {}
-        for line in read_small("/proc/self/mountinfo").splitlines():
+        for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
             before, _, after = line.partition(" - ")
             kind, _, options = after.split(" ", 2)
             mount = before.split(" ")[4]

@@ -15,6 +15,7 @@ SHORTEST_PREFIX = 8
 """Routes to larger blocks stand for "everything else", not for somebody's network."""
 
 _READ = 1 << 13
+_HALF_A_PAGE = 2048
 _SYSTEM = "/proc/sys/net/"
 _EVERYWHERE = ("rp_filter", "forwarding", "arp_ignore", "arp_filter", "accept_local", "route_localnet")
 _SETTINGS = {
@@ -28,11 +29,16 @@ _PROTOCOLS = ("Ip:", "Icmp:", "Tcp:", "Udp:", "TcpExt:", "IpExt:")
 
 
 def read_small(path: str, *, dir_fd: int | None = None) -> str:
-    """A whole file of the kernel's; quicker than pathlib, of which hundreds are read at once."""
+    """A whole file of the kernel's; quicker than pathlib, of which a thousand are read at once.
+
+    The kernel may write it in pieces, and ends one only where the next line does not fit into a page: so a piece of
+    less than half a page is the last, where no line is that long.
+    """
     opened = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=dir_fd)
     try:
-        content = b""
-        while piece := os.read(opened, _READ):  # the kernel writes many of its files in pieces
+        content = piece = os.read(opened, _READ)
+        while len(piece) >= _HALF_A_PAGE:
+            piece = os.read(opened, _READ)
             content += piece
     finally:
         os.close(opened)
