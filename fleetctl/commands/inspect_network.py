@@ -61,7 +61,9 @@ def command(
         vantage = open_vantage(engine)
 
         def picture() -> Topology:
-            return look(engine, vantage, choose(engine, fleet, asked, every=every), fleet, fleet_name=fleet_name)
+            chosen = choose(engine, fleet, asked, every=every)
+            only_host = host and shown != "json"
+            return look(engine, vantage, chosen, fleet, fleet_name=fleet_name, only_host=only_host)
 
         if watch:
             from fleetctl.commands.wiring_watch import follow

@@ -112,10 +112,16 @@ def near(name: str, replicas: Sequence[Replica], networks: Sequence[ObservedNetw
 
 
 def look(
-    engine: DockerHost, vantage: Vantage, chosen: Chosen, fleet: Fleet | None, *, fleet_name: str = ""
+    engine: DockerHost,
+    vantage: Vantage,
+    chosen: Chosen,
+    fleet: Fleet | None,
+    *,
+    fleet_name: str = "",
+    only_host: bool = False,
 ) -> Topology:
     """Everything that can be known of the wiring of what is chosen: the engine's facts, the kernel's, and the replicas'
-    answers over HTTP."""
+    answers over HTTP; with `only_host` nothing inside of replicas, nor their answers."""
     from concurrent.futures import ThreadPoolExecutor
 
     from fleetctl.check.replicas import check_replicas
@@ -127,9 +133,9 @@ def look(
     pairs = [
         (replica, services[replica.service])
         for replica in replicas
-        if replica.id in chosen.own and replica.service in services and replica.state == "running"
+        if replica.id in chosen.own and replica.service in services and replica.state == "running" and not only_host
     ]
-    pids = tuple(replica.pid for replica in replicas if replica.pid)
+    pids = () if only_host else tuple(replica.pid for replica in replicas if replica.pid)
     with ThreadPoolExecutor(max_workers=1) as aside:
         replies = aside.submit(check_replicas, pairs, host=engine.host, timeout=PATIENCE)
         answer = vantage.ask(Request(pids=pids, deep=True, filters=(None,)))

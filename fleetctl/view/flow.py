@@ -31,6 +31,8 @@ class Flow:
             used += needed
         for number, line in enumerate(lines):
             whole = Text(" " * (self.indent if number else 0)) + Text(" " * GAP).join(line)
-            for part in whole.wrap(console, options.max_width):
+            parts = [whole] if whole.cell_len <= options.max_width else whole.wrap(console, options.max_width)
+            for part in parts:
                 part.rstrip()
+                part.no_wrap = True  # it fits: looking for places to break it would take a fifth of all the time
                 yield part

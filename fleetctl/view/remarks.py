@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fleetctl.state.network import Attachment, WiredNetwork
-from fleetctl.view.facts import losses
+from fleetctl.view.facts import losses, publication
 from fleetctl.view.text import safe
 
 WIRING = ("interface", "veth", "port")
@@ -82,6 +82,9 @@ def misfits(attachment: Attachment, network: WiredNetwork) -> Iterator[str]:
         }
         if any(wrong.values()):
             yield f"its bridge port is unusual: {', '.join(text for text, so in wrong.items() if so)}"
+    for published in attachment.published:
+        if published.rule is None and "rule" not in published.unknown:
+            yield f"no NAT rule leads from {publication(published)}"
     for interface in (attachment.interface, attachment.veth):
         if interface and (lost := losses(interface.counters)):
             yield f"{interface.name} has lost packets: {lost}"
