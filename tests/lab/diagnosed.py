@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from subprocess import CompletedProcess
 from typing import Any
@@ -40,6 +41,22 @@ class Diagnosed:
             return f"exit {self.run.returncode}: {self.run.stderr.strip().splitlines()[-1:] or 'nothing'}"
         return ", ".join(self.causes) or ("reachable" if self.reachable else "not reachable, no finding")
 
+    @property
+    def told(self) -> str:
+        """What it said at length: every finding with its evidence; everything when it was no JSON."""
+        if not self.document:
+            return f"exit {self.run.returncode}\n{self.run.stdout}{self.run.stderr}"
+        return "\n".join([f"exit {self.run.returncode}, {self.run.args[-5:-2]}", *self._findings()])
+
+    def _findings(self) -> Iterator[str]:
+        for verdict in self.document.get("verdicts", ()):
+            yield f"{verdict['target']}: {'reachable' if verdict['reachable'] else 'not reachable'}"
+            for finding in verdict["findings"]:
+                yield f"  {finding['hop']}/{finding['cause']} at {finding.get('where')}"
+                yield from (
+                    f"    {fact.get('fact') if isinstance(fact, dict) else fact}" for fact in finding["evidence"]
+                )
+
     def names(self, fault: Fault) -> bool:
         """Whether it names what is broken: everything expected, the first on the way first."""
         first, *others = fault.expects
@@ -54,8 +71,8 @@ class Diagnosed:
 
 
 def matches(cause: str, expected: str) -> bool:
-    """Whether a "hop/cause" is the expected one; where only a hop is expected, any cause of it."""
-    return cause == expected or cause.partition("/")[0] == expected
+    """Whether a "hop/cause" is the expected one; where only hops are expected, any cause of one of them."""
+    return cause == expected or cause.partition("/")[0] in expected.split("|")
 
 
 def diagnose(fleet: Fleet, asks: str) -> Diagnosed:

@@ -90,7 +90,7 @@ def process_stopped(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("u9", "Another container took the address", FROM_CLIENT, "address")
+@fault("u9", "Another container took the address", FROM_CLIENT, "neighbour|address")
 def duplicate_address(fleet: Fleet) -> Iterator[None]:
     web = fleet.names["web"]
     with fleet.container("thief", "--network", LAN):
@@ -121,7 +121,7 @@ def mangle_drop_inside(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("u13", "The client may not send (OUTPUT inside)", FROM_CLIENT, "client")
+@fault("u13", "The client may not send (OUTPUT inside)", FROM_CLIENT, "client|filter-inside")
 def client_output_drop(fleet: Fleet) -> Iterator[None]:
     with rule(fleet.into(CLIENT), f"-I OUTPUT -p tcp --dport {PORT} -j DROP"):
         yield

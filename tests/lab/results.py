@@ -25,6 +25,8 @@ class Result:
     healthy_before: bool
     healthy_after: bool
     seconds: float
+    told: str
+    """What diagnose said at length."""
 
 
 def record(result: Result) -> None:

@@ -28,7 +28,7 @@ def why_not_healthy(fleet: Fleet, asks: str) -> str | None:
     if diagnosed.reachable and not diagnosed.causes:
         seen_healthy[fleet.lab.name] = asks
         return None
-    return f"{diagnosed.said}\n{diagnosed.run}"
+    return diagnosed.told
 
 
 @pytest.mark.parametrize("fault", ROWS, ids=row_name)
@@ -41,8 +41,8 @@ def test_a_fault_is_named_while_it_is_there_and_only_then(fault: Fault, request:
         diagnosed = diagnose(fleet, fault.asks)
     after = why_not_healthy(fleet, question)
     right = diagnosed.names(fault)
-    judged = (diagnosed.said, right, before is None, after is None, round(diagnosed.seconds, 2))
+    judged = (diagnosed.said, right, before is None, after is None, round(diagnosed.seconds, 2), diagnosed.told)
     record(Result(fault.row, fault.title, fault.asks, fault.expects, *judged))
     assert before is None, f"before the fault: {before}"
-    assert right, f"expected {', '.join(fault.expects)}, reachable {fault.reachable}; {diagnosed.said}\n{diagnosed.run}"
+    assert right, f"expected {', '.join(fault.expects)}, reachable {fault.reachable}: {diagnosed.told}"
     assert after is None, f"after the fault was healed: {after}"
