@@ -53,9 +53,7 @@ class Diagnosed:
             yield f"{verdict['target']}: {'reachable' if verdict['reachable'] else 'not reachable'}"
             for finding in verdict["findings"]:
                 yield f"  {finding['hop']}/{finding['cause']} at {finding.get('where')}"
-                yield from (
-                    f"    {fact.get('fact') if isinstance(fact, dict) else fact}" for fact in finding["evidence"]
-                )
+                yield from (f"    {evidence['fact']}" for evidence in finding["evidence"])
 
     def names(self, fault: Fault) -> bool:
         """Whether it names what is broken: everything expected, the first on the way first."""

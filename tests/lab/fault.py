@@ -14,10 +14,10 @@ Injection = Callable[[Fleet], contextlib.AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Fault:
-    """One row. `asks` are the arguments of diagnose (names in braces: Fleet.names); `expects` the findings that must
-    be among those named, each "hop/cause" or, for a cause that nobody listed, "hop" alone, "hop|hop" where either is
-    fair; the first of them must be the verdict. `tolerates` are causes that are true as well and may be the verdict instead. `reachable` is what
-    diagnose must say while the fault is there, None where an answer comes all the same."""
+    """One row. `asks` are the arguments of diagnose (names in braces: Fleet.names). `expects` are the findings that must
+    be among those named: each "hop/cause", or for a cause that nobody listed "hop" alone ("hop|hop" where either is
+    fair); the first of them must be the verdict. `tolerates` are causes that are true as well and may be the verdict
+    instead. `reachable` is what diagnose must say while the fault is there, None where an answer comes all the same."""
 
     row: str
     title: str
