@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from fleetctl import errors
+from tests.shown_causes import cause_tables, shown_causes
 from tests.shown_help import help_texts, shown_help
 from tests.shown_sessions import CUT, ROOT, Item, agrees, documents, exchanges, items, screen
 
 COMMANDS = Path(ROOT, "docs/commands.md").read_text()
 JSON = Path(ROOT, "docs/json.md").read_text()
+DIAGNOSE = Path(ROOT, "docs/diagnose.md").read_text()
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in documents()}
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -23,6 +25,11 @@ FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def test_every_help_text_is_shown_as_the_program_prints_it() -> None:
     """When it is not: python -m tests.refresh_docs."""
     assert shown_help(COMMANDS) == help_texts()
+
+
+def test_the_hops_and_causes_that_are_listed_are_those_of_the_program_in_its_order() -> None:
+    """When they are not: python -m tests.refresh_docs."""
+    assert shown_causes(DIAGNOSE) == cause_tables()
 
 
 def test_the_table_of_exit_codes_has_the_code_of_every_kind_of_error_and_no_other() -> None:
@@ -83,17 +90,21 @@ def test_every_shown_command_is_in_a_console_block_where_it_is_run() -> None:
 
 
 SECTIONS = re.findall(r"^## (.+)$", JSON, re.MULTILINE)
+SHARED = (".counters", ".namespace")
+"""Objects that stand in many places and have a table of their own."""
 
 
 @pytest.mark.parametrize("command", SECTIONS)
 def test_the_keys_of_a_json_example_are_those_of_the_table_above_it(command: str) -> None:
     """The example itself is compared with what the command prints, in tests/e2e/test_docs.py."""
     section = JSON.split(f"\n## {command}\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+?) \|", section, re.MULTILINE)
-    documented = {key for key, kind in rows if not kind.startswith("object") or key.endswith("[]")}
-    (example,) = [one for one in exchanges(section) if one.command == f"fleetctl {command} --format json"]
+    rows = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+?) \|", section, re.MULTILINE))
+    objects = {key for key, kind in rows.items() if kind.startswith("object") and not key.endswith("[]")}
+    documented = rows.keys() - objects
+    (example,) = [one for one in exchanges(section) if re.match(rf"fleetctl {command} .*--format json", one.command)]
 
-    found = keys(json.loads("".join(line for line in example.shown if line != CUT)))
+    text = "".join(line for line in example.shown if line != CUT)
+    found = keys(json.JSONDecoder().raw_decode(text)[0]) - objects
     if CUT in example.shown:
         assert found < documented
     else:
@@ -101,10 +112,12 @@ def test_the_keys_of_a_json_example_are_those_of_the_table_above_it(command: str
 
 
 def keys(value: Any, path: str = "") -> set[str]:
-    """Paths of all values: `[]` for the elements of a list, `*` for keys that are names of the user's."""
+    """Paths of all values: `[]` for the elements of a list, `*` for keys that are names of the user's. What the tables
+    describe once for many places has a path of its own."""
     if isinstance(value, list):
         return set().union(*(keys(element, f"{path}[]") for element in value)) if value else {f"{path}[]"}
     if isinstance(value, dict):
+        path = path.rpartition(".")[2] if path.endswith(SHARED) else path
         named = path.endswith((".networks", ".unknown"))
         prefix = f"{path}." if path else ""
         parts = (keys(inner, f"{prefix}{'*' if named else key}") for key, inner in value.items())
@@ -113,7 +126,7 @@ def keys(value: Any, path: str = "") -> set[str]:
 
 
 def test_the_json_document_covers_every_command_that_prints_json_of_its_own() -> None:
-    formats = {name for name, text in help_texts().items() if "[table|json]" in text}
+    formats = {name for name, text in help_texts().items() if re.search(r"\[(tree\|)?table\|json\b", text)}
 
     assert formats - {"up", "scale"} == set(SECTIONS)
 
