@@ -74,6 +74,31 @@ def examine(container: Replica, network: WiredNetwork, scene: Scene) -> Iterator
         yield finding("loopback-down", container.name, seen, cure=cure, commands=(f"{enter} ip link set lo up",))
 
 
+def duplicates(container: Replica, network: WiredNetwork, scene: Scene) -> Iterator[Finding]:
+    """Another interface in a network that has the container's address."""
+    attachment = scene.attachment(container, network)
+    wanted = attachment.engine_ipv4.partition("/")[0] if attachment and attachment.engine_ipv4 else None
+    for other in scene.containers if wanted is not None else ():
+        if (
+            other.id == container.id
+            or network.name not in other.endpoints
+            or not other.pid
+            or other.pid == container.pid
+        ):
+            continue
+        for one in scene.inside(other).interfaces or ():
+            if any(cidr.partition("/")[0] == wanted for cidr in one.addresses):
+                enter = f"nsenter -t {other.pid} -n"
+                seen = Evidence(f"{one.name} of {other.name} has {wanted} too", f"{enter} ip addr show {one.name}")
+                commands = tuple(
+                    f"{enter} ip addr del {cidr} dev {one.name}"
+                    for cidr in one.addresses
+                    if cidr.startswith(f"{wanted}/")
+                )
+                cure = "take the address from the container that the engine did not give it to"
+                yield finding("duplicate-address", other.name, seen, cure=cure, commands=commands)
+
+
 def address(container: Replica, attachment: Attachment, inner: Interface) -> Iterator[Finding | Proof]:
     if not inner.up:  # its addresses are shown all the same; interface-down is the finding
         return
@@ -134,7 +159,7 @@ def way_back(way: Way, target: Replica, scene: Scene) -> Iterator[Finding]:
         source = client.engine_ipv4.partition("/")[0]
     elif source is None and way.network and way.network.bridge is not None:
         source = next((one.partition("/")[0] for one in own_addresses(way.network, scene)), None)
-    if namespace.routes is None or source is None or way.vantage in ("lo", "own"):
+    if namespace.routes is None or source is None or way.vantage not in ("host", "client"):
         return
     end = scene.attachment(target, way.network)
     inner = end.interface if end else None

@@ -21,6 +21,7 @@ HOPS = {
 CAUSES: dict[str, tuple[str, str]] = {
     # name: (hop, what it means)
     "proxy-variables": ("client", "http_proxy names a proxy that does not reach the target"),
+    "filter-in-client": ("client", "a rule of the packet filter inside the client drops it"),
     "ephemeral-ports-exhausted": ("client", "every local port towards the target is in use"),
     "no-userland-proxy": (
         "client",
@@ -65,6 +66,7 @@ CAUSES: dict[str, tuple[str, str]] = {
     "legacy-filter-rule": ("filter", "a rule in the legacy tables drops it"),
     "input-filter-rule": ("filter", "a rule drops what the host itself is to receive"),
     "icc-disabled": ("filter", "the network forbids its containers to talk to each other"),
+    "lost-packets": ("filter", "some packets are lost, others pass"),
     "conntrack-full": ("filter", "the table of connections is full"),
     "no-such-container": ("container", "there is no such container"),
     "stopped": ("container", "it was stopped"),
@@ -80,6 +82,7 @@ CAUSES: dict[str, tuple[str, str]] = {
     "no-network": ("address", "it has no network"),
     "host-network": ("address", "it uses the host's network"),
     "disconnected": ("address", "it was disconnected from the network"),
+    "duplicate-address": ("address", "another container has the same address"),
     "address-missing": ("address", "its interface lost the address"),
     "address-changed": ("address", "its interface has another address than the engine gave"),
     "prefix-wrong": ("address", "its address has another prefix, so the network is not on the link"),

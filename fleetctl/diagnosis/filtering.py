@@ -108,7 +108,8 @@ def inner_rule(hit: RuleHit, way: Way, target: Replica | None) -> Finding:
     holder = next((one for one in (target, way.client) if one is not None and one.pid == hit.namespace), target)
     name = holder.name if holder else "the container"
     seen, delete = seen_rule(hit, f"nsenter -t {hit.namespace} -n ")
-    return finding("filter-inside", name, seen, cure="delete that rule", commands=(delete,))
+    cause = "filter-in-client" if way.client is not None and holder is way.client else "filter-inside"
+    return finding(cause, name, seen, cure="delete that rule", commands=(delete,))
 
 
 def conntrack(scene: Scene) -> Iterator[Finding]:

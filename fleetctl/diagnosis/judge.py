@@ -31,7 +31,7 @@ from fleetctl.diagnosis.scene import (
 )
 from fleetctl.state.network import WiredNetwork
 from fleetctl.state.observed import Replica
-from fleetctl.state.probes import NOT_ASKED
+from fleetctl.state.probes import NOT_ASKED, Outcome
 
 Part = Finding | Proof
 
@@ -49,18 +49,18 @@ CONSEQUENCES = {
     ),
     "port-not-forwarding": ("veth-down", "bridge-down", "interface-down"),
     "route-shadowed": ("bridge-down",),
-    "wrong-neighbour": ("mac-changed", "address-changed"),
+    "wrong-neighbour": ("mac-changed", "address-changed", "duplicate-address"),
     "accept-queue-full": ("process-stopped", "out-of-file-descriptors"),
     "no-answer": ("process-stopped", "accept-queue-full", "out-of-file-descriptors", "cpu-starved", "mtu-mismatch"),
     "slow": ("cpu-starved",),
     "dns-redirect-missing": ("different-network",),
     "unknown-name": ("different-network",),
-    "filter-rule": ("forward-policy", "different-network", "restart-loop"),
+    "filter-rule": ("forward-policy", "different-network", "restart-loop", "no-userland-proxy"),
     "forward-policy": ("different-network", "restart-loop"),
     "not-listening-yet": ("restart-loop",),
     "veth-missing": ("disconnected", "no-network"),
     "stopped": ("engine-restarted",),
-    "published-to-wrong-port": ("wrong-port",),
+    "wrong-port": ("published-to-wrong-port",),
 }
 """What follows from something else is not another fault."""
 INFORMATIVE = ("lo", "own")
@@ -74,11 +74,13 @@ def judge(target: Target, scene: Scene) -> Verdict:
     if target.problem is not None or asked is None:
         return Verdict(target, judged, tuple(settle(without_container(target, judged, scene))))
     broken = [one.way for one in judged if one.good is False and one.way.vantage not in INFORMATIVE]
+    direct = [way for way in broken if way.vantage != "published"]
+    """docker-proxy takes connections to a published port for servers that cannot be reached."""
     parts: list[Part] = list(container.examine(asked, scene))
     stands_still = any(isinstance(part, Finding) for part in parts)
     if not stands_still:
         parts += in_general(target, asked, scene, broken=broken)
-        for number, way in enumerate(broken):
+        for number, way in enumerate(direct or broken):
             seen = on_the_way(way, target, asked, scene)
             # Every way is looked at, the hops of one are shown.
             parts += (part for part in seen if number == 0 or isinstance(part, Finding))
@@ -88,7 +90,9 @@ def judge(target: Target, scene: Scene) -> Verdict:
     faults = settle(part for part in parts if isinstance(part, Finding))
     known = [one for one in faults if one.level == "fault"]
     if broken and not stands_still and not explained(known):
-        faults = settle([*faults, *(one for way in broken[:1] for one in unlisted.examine(way, asked, scene))])
+        faults = settle(
+            [*faults, *(one for way in (direct or broken)[:1] for one in unlisted.examine(way, asked, scene))]
+        )
     answering = any(one.good for one in judged if one.way.vantage not in INFORMATIVE) and not broken
     if not stands_still:
         faults = settle([*faults, *answers.health(asked, scene, answers=any(one.good for one in judged))])
@@ -108,6 +112,10 @@ def without_container(target: Target, judged: Iterable[Judged], scene: Scene) ->
         if one.good is not False:
             continue
         found = [part for part in naming.name(one.way, target, scene) if isinstance(part, Finding)]
+        if one.way.client is not None and one.way.resolution is None:
+            found += publishing.egress(one.way.client, scene)
+            found += filtering.examine(one.way, None, scene)
+            found += outward_of(one.way.client, scene)
         refused = one.way.last is not None and one.way.last.error == "ECONNREFUSED"
         yield from found or [
             unknown_cause(
@@ -117,6 +125,13 @@ def without_container(target: Target, judged: Iterable[Judged], scene: Scene) ->
                 cure="no container of this engine has or publishes this address: look at the host that has it",
             )
         ]
+
+
+def outward_of(client: Replica, scene: Scene) -> Iterator[Finding]:
+    for network in scene.topology.networks:
+        if any(one.network_id == network.id for one in client.endpoints.values()):
+            parts = (*links.examine(client, network, scene, role="client"), *addresses.outward(client, network, scene))
+            yield from (part for part in parts if isinstance(part, Finding))
 
 
 HARMLESS_WHILE_ANSWERING = (
@@ -148,22 +163,45 @@ def judge_way(way: Way, target: Target) -> Judged:
     outcome = way.last
     if outcome is None or outcome.error == NOT_ASKED:
         return Judged(way, None, NOT_ASKED)
+    if strangers := naming.wrong_addresses(way, target):
+        return Judged(way, False, f"{resolution.question.name if resolution else ''} leads to {', '.join(strangers)}")
     strict = target.http is not None and outcome.probe.path == target.http.health_path
     good = answers.is_good(outcome, strict=strict)
+    if good and way.patient is not None and way.outcome is not None and lost(way.outcome):
+        return Judged(
+            way, False, "packets were lost: the first attempt to connect came to nothing, the second succeeded"
+        )
     if good and way.patient is not None and outcome.milliseconds >= answers.SLOW:
         good = False
     return Judged(way, good, answers.told(outcome))
 
 
+def lost(outcome: Outcome) -> bool:
+    """An attempt to connect that met silence: no server is too busy for that, since the kernel answers."""
+    return outcome.stage == "connect" and outcome.error == "timeout"
+
+
+def dead_alias(verdict: Verdict, name: str) -> Verdict:
+    """The verdict on a container that shares its name with others that answer."""
+    asked = verdict.target.container
+    who = asked.name if asked else name
+    seen = Evidence(f"{name} leads to {who} too, which does not answer", f"docker inspect {who}")
+    cure = f"remove or mend {who}: until then some requests to {name} fail"
+    one = finding("dead-alias", name, seen, cure=cure, commands=(f"docker rm -f {who}",))
+    return replace(verdict, findings=tuple(settle([*verdict.findings, one])))
+
+
 def in_general(target: Target, asked: Replica, scene: Scene, *, broken: list[Way]) -> Iterator[Part]:
     """What is right or wrong whatever way a request takes."""
     yield from addresses.networks(asked, scene)
-    yield from publishing.mapping(asked, target.port, scene)
+    by_published = any(way.published is not None for way in target.ways) and target.address is not None
+    yield from publishing.mapping(asked, target.port, scene, by_published=by_published)
     for network in networks_of(target, asked, scene):
         yield from links.bridge(network, scene)
         yield from links.examine(asked, network, scene, role="target")
         yield from links.mtu(asked, network, scene)
         yield from addresses.examine(asked, network, scene)
+        yield from addresses.duplicates(asked, network, scene)
         yield from addresses.outward(asked, network, scene)
         yield from publishing.from_outside(asked, network, scene)
         yield from publishing.path_mtu(network, scene, scene.filters.get(None))
@@ -200,7 +238,7 @@ def on_the_way(way: Way, target: Target, asked: Replica, scene: Scene) -> Iterat
     if starved is not None:
         yield starved
     yield from answers.examine(way, target, asked, scene)
-    if way.vantage == "published":
+    if way.published is not None:
         yield from publishing.not_reached(way, asked, scene)
 
 

@@ -34,6 +34,14 @@ def client(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
         )
 
 
+def wrong_addresses(way: Way, target: Target) -> tuple[str, ...]:
+    """The addresses that the name leads the client to and that the target does not have."""
+    if way.resolution is None or way.client is None:
+        return ()
+    expected = expected_addresses(target, way.client, way.resolution.question.name)
+    return tuple(one for one in way.resolution.addresses if expected and one not in expected)
+
+
 def shown_range(ports: str) -> str:
     return " to ".join(ports.split()) or "unknown"
 
@@ -88,8 +96,7 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
         return
     asked, enter = found.question.name, f"nsenter -t {container.pid} -n"
     if found.addresses and found.error is None:
-        expected = expected_addresses(target, container, asked)
-        strangers = [one for one in found.addresses if expected and one not in expected]
+        expected, strangers = expected_addresses(target, container, asked), wrong_addresses(way, target)
         if strangers:
             seen = Evidence(
                 f"{asked} leads {container.name} to {', '.join(found.addresses)}, not to {', '.join(sorted(expected))}",

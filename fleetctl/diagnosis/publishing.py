@@ -17,7 +17,7 @@ ANYWHERE = (None, "", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
 IP_MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 
 
-def mapping(container: Replica, port: int | None, scene: Scene) -> Iterator[Finding]:
+def mapping(container: Replica, port: int | None, scene: Scene, *, by_published: bool) -> Iterator[Finding]:
     """What was to be published and is not, and what leads to a port where nothing listens."""
     facts = container.inspection
     if facts is None or container.state != "running":
@@ -44,7 +44,7 @@ def mapping(container: Replica, port: int | None, scene: Scene) -> Iterator[Find
     for one in container.ports:
         if one.host_port is None or one.protocol != "tcp" or one.container_port in heard:
             continue
-        if port is not None and one.container_port == port:
+        if port is not None and one.container_port == port and not by_published:
             continue  # the server's own port is silent: the socket is the finding
         there = ", ".join(map(str, sorted(heard)))
         seen = Evidence(
@@ -250,14 +250,45 @@ def own_address(scene: Scene, interface: str) -> str | None:
 
 
 def not_reached(way: Way, container: Replica, scene: Scene) -> Iterator[Finding]:
-    """A published port that does not answer from the host although its own address does."""
-    port = way.published
-    if port is None or way.last is None or way.last.probe.address == "::1":
+    """A published port that does not answer although the container's own address may."""
+    port, outcome = way.published, way.last
+    if port is None or outcome is None or outcome.connected:
         return
-    if way.last.error == "ECONNREFUSED" and port.host_ip == "127.0.0.1" and way.address != "127.0.0.1":
-        seen = Evidence(
-            f"port {port.host_port} is published on {port.host_ip} only, asked was {way.address}",
-            f"docker port {container.name}",
+    served = any(one.protocol == "tcp" and one.port == port.host_port for one in scene.host.listeners or ())
+    show = f"docker port {container.name}"
+    if way.address == "::1" and outcome.error == "ECONNREFUSED":
+        seen = Evidence(f"port {port.host_port} is published on {port.host_ip or '0.0.0.0'}, asked was ::1", show)  # noqa: S104
+        yield (
+            no_proxy(way, seen)
+            if not served
+            else finding("localhost-is-ipv6", "the host", seen, cure="ask 127.0.0.1, or publish the port on ::, too")
         )
+    elif way.address != "127.0.0.1" and port.host_ip == "127.0.0.1":
+        seen = Evidence(f"port {port.host_port} is published on 127.0.0.1 only, asked was {way.address}", show)
         cure = "publish it without 127.0.0.1 in front, if others are to reach it"
         yield finding("published-on-loopback", container.name, seen, cure=cure)
+    elif way.client is not None and not served:
+        seen = Evidence(f"{way.client.name} asks {way.address}:{port.host_port} of the host from another bridge", show)
+        yield no_proxy(way, seen)
+
+
+def no_proxy(way: Way, seen: Evidence) -> Finding:
+    """Where docker-proxy is switched off, NAT alone serves published ports."""
+    nobody = Evidence("no docker-proxy listens there: the engine runs with --userland-proxy=false", "ss -ltnp")
+    who = way.client.name if way.client else "the host"
+    cure = "share a network with the container and ask it by name; from the host ask 127.0.0.1 or the host's address"
+    return finding("no-userland-proxy", who, seen, nobody, cure=cure)
+
+
+def egress(client: Replica, scene: Scene) -> Iterator[Finding]:
+    """Why a container does not reach what is outside, as the rules of its networks have it."""
+    filters, uplink = scene.filters.get(None), uplink_name(scene)
+    if filters is None or not filters.rules or uplink is None:
+        return
+    for network in scene.topology.networks:
+        endpoint = next((one for one in client.endpoints.values() if one.network_id == network.id), None)
+        settings = scene.settings(network)
+        if endpoint is None or not endpoint.gateway or settings is None or settings.internal:
+            continue
+        yield from (one for one in forwarding(network, scene, uplink) if isinstance(one, Finding))
+        yield from masquerade(client, endpoint.ipv4, network, scene, filters, uplink)

@@ -99,6 +99,9 @@ def nothing_listens(container: Replica, port: int, scene: Scene, seen: Evidence)
             f"it has taken {served} connections before", f"nsenter -t {container.pid} -n nstat -az TcpPassiveOpens"
         )
         return finding("serving-process-died", name, seen, once, cure=cure, commands=restart)
+    if len(processes) == 1 and processes[0].reaped:
+        alone = Evidence(f"{names(list(processes))} is alone: a child that it had has ended", listing)
+        return finding("serving-process-died", name, seen, alone, cure=cure, commands=restart)
     age = scene.now - container.started if container.started else None
     if age is not None and age < YOUNG:
         young = Evidence(f"it started {age.total_seconds():.0f} s ago", f"docker ps --filter name={name}")

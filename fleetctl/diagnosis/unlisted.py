@@ -58,9 +58,14 @@ def last_seen(way: Way, target: Replica, scene: Scene, outcome: Outcome) -> tupl
         return "http", target.name
     points = way.trace.points if way.trace else ()
     end = scene.attachment(target, way.network)
+    if end is not None and end.interface is not None and not end.interface.arp:
+        return "link", target.name
     start = scene.attachment(way.client, way.network) if way.client else None
     who = way.client.name if way.client else "the host"
     if not points:
+        entry = next((one for one in scene.inside(way.client).neighbours or () if one.address == way.address), None)
+        if entry is not None and entry.state in ("failed", "incomplete"):
+            return "neighbour", who
         if outcome.error in NEVER_SENT:
             return "route", who
         return by_vantages(who, outcome, target)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from fleetctl.diagnosis.scene import Target, Way
+from fleetctl.diagnosis.judge import dead_alias
+from fleetctl.diagnosis.scene import Target, Verdict, Way
 from fleetctl.inquiry.targets import Meant
 from fleetctl.spec.model import HttpSettings
 from fleetctl.state.probes import Outcome, Probe
@@ -48,7 +50,8 @@ def again(outcome: Outcome | None) -> list[tuple[str, Probe]]:
     if outcome is None:
         return []
     probe = outcome.probe
-    waits = outcome.stage in ("answer", "body") and outcome.error == "timeout"
+    # docker-proxy takes every connection to a published port: whether the server is slow, its own address tells.
+    waits = outcome.stage in ("answer", "body") and outcome.error == "timeout" and probe.vantage != "published"
     more = [("patient", replace(probe, timeout=ANSWER_PATIENCE if waits else PATIENCE))]
     if outcome.status is not None and 400 <= outcome.status < 500:
         more += [("host", replace(probe, host=name)) for name in ("localhost", "example.com")]
@@ -69,3 +72,14 @@ def trace_first(case: Case, broken: list[int]) -> int | None:
     """The failed way that tells most: from a client, else from the host."""
     rank = {"client": 0, "host": 1, "published": 2, "own": 3, "lo": 4}
     return min(broken, key=lambda index: rank[case.ways[index].vantage], default=None)
+
+
+def with_dead_aliases(cases: Sequence[Case], verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """A name that leads to several containers of which some do not answer fails for every client now and then."""
+    names = {case.meant.resolve for case, verdict in zip(cases, verdicts, strict=True) if verdict.reachable}
+    return tuple(
+        dead_alias(verdict, case.meant.resolve)
+        if verdict.reachable is False and case.meant.resolve is not None and case.meant.resolve in names
+        else verdict
+        for case, verdict in zip(cases, verdicts, strict=True)
+    )

@@ -12,7 +12,7 @@ from fleetctl.diagnosis.causes import UNKNOWN
 from fleetctl.diagnosis.judge import judge, judge_way
 from fleetctl.diagnosis.scene import Scene, Verdict, Way
 from fleetctl.engine.docker_host import DockerHost
-from fleetctl.inquiry.cases import Case, again, trace_first, with_another
+from fleetctl.inquiry.cases import Case, again, trace_first, with_another, with_dead_aliases
 from fleetctl.inquiry.targets import Meant, as_address, chosen_client, every_service, find, merged, parse
 from fleetctl.inquiry.ways import (
     PAIRS,
@@ -57,8 +57,8 @@ def diagnose(fleet: Fleet | None, engine: DockerHost, vantage: Vantage, asked: A
     client = chosen_client(asked.client, world) if asked.client not in (None, "host") else None
     texts = (*asked.targets, *((asked.to,) if asked.to else ()))
     wanted = tuple(parse(text) for text in texts) if texts else every_service(world)
-    if any(item.host == "localhost" or as_address(item.host) for item in wanted):
-        world = inspected(world, (), engine)  # a port of the host may have been meant to be published
+    if any(as_address(item.host) or not world.named(item.host) for item in wanted):
+        world = inspected(world, (), engine)  # only inspection tells aliases, and what was to be published
     meant = merged([one for item in wanted for one in find(item, world, client=client)])
     world = inspected(world, [one for one in (client, *(item.container for item in meant)) if one is not None], engine)
     known = {one.id: one for one in world.containers}
@@ -96,7 +96,7 @@ class Inquiry:
             untold = [case for case in open_cases if self.broken(case) and not self.is_plain(case, scene)]
             if untold:
                 scene = self.scene(self.trace(untold), before=first)
-        return tuple(self.verdict(case, scene) for case in cases)
+        return with_dead_aliases(cases, [self.verdict(case, scene) for case in cases])
 
     def is_plain(self, case: Case, scene: Scene) -> bool:
         """Whether facts explain the failure so far that no packet has to be sent for it: the container does not run, or

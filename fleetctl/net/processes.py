@@ -42,8 +42,10 @@ def read_process(pid: int, files: int | None) -> Process:
     """Name, parent, state and limit; `files` are counted already. Raises OSError when it is gone."""
     # The name stands in parentheses and may hold any character, also a parenthesis.
     before, _, after = read_small(f"/proc/{pid}/stat").rpartition(")")
-    state, parent, *_ = after.split(maxsplit=2)
-    return Process(pid, before.partition("(")[2], int(parent), state, files, _file_limit(pid))
+    # From the 3rd field on; the 11th, cminflt, are the page faults of children that were waited for (proc_pid_stat(5)).
+    fields = after.split(maxsplit=9)
+    state, parent, reaped = fields[0], int(fields[1]), fields[8] != "0"
+    return Process(pid, before.partition("(")[2], parent, state, files, _file_limit(pid), reaped)
 
 
 def _file_limit(pid: int) -> int | None:

@@ -129,6 +129,8 @@ class Process:
     state: str = "S"
     files: int | None = None
     file_limit: int | None = None
+    reaped: bool = False
+    """Whether a child of it has ended and was waited for."""
 
 
 @dataclass(frozen=True, slots=True)
