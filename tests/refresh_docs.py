@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
+from tests.scratch import scratch_copy
 from tests.shown_help import replace_help
 from tests.shown_sessions import (
     BLOCK,
+    PICTURE,
     ROOT,
     Exchange,
     agrees,
@@ -20,8 +23,8 @@ from tests.shown_sessions import (
     documents,
     exchanges,
     items,
+    pictures_of,
     read_block,
-    scratch_copy,
 )
 
 
@@ -33,10 +36,10 @@ def record(session: list[Exchange], directory: Path) -> list[Exchange]:
             if not exchange.is_run:
                 recorded.append(exchange)
                 continue
-            code, real = scratch.run(exchange.command)
+            code, real = scratch.run(exchange)
             if code:
                 raise SystemExit(f"{exchange.command} exits {code}:\n" + "\n".join(real))
-            recorded.append(Exchange(exchange.command, cut_like(exchange.shown, real)))
+            recorded.append(replace(exchange, shown=cut_like(exchange.shown, real)))
     return recorded
 
 
@@ -49,10 +52,12 @@ def refreshed(text: str, directory: Path, *, everything: bool) -> str:
     if not everything and all(agrees(items(old.shown), items(new.shown)) for old, new in pairs):
         return text
     rest = iter(recorded)
-    return BLOCK.sub(
+    text = BLOCK.sub(
         lambda block: "```console\n" + "".join(str(next(rest)) for _ in read_block(block[1])) + "```",
         text,
     )
+    pictures = iter(pictures_of(recorded))
+    return PICTURE.sub(lambda _: "```mermaid\n" + "".join(f"{line}\n" for line in next(pictures)) + "```", text)
 
 
 def main() -> None:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
-import random
 import re
 import select
-import shutil
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -34,9 +30,12 @@ NOT_RUN = {
     "make test": "would run itself",
     "pipx install": "installs into the user's home",
     "uv tool install": "installs into the user's home",
+    "unshare ": "opens a shell; the commands shown with its prompt are run in one opened the same way",
 }
 
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PICTURE = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""What an exchange with `--format mermaid` shows, once more, in the same order, to be drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +44,15 @@ class Exchange:
 
     command: str
     shown: tuple[str, ...]
+    place: str = ""
+    """Before the prompt's dollar: nothing, or `playground`."""
 
     @property
     def is_run(self) -> bool:
         return not any(self.command.startswith(beginning) for beginning in NOT_RUN)
 
     def __str__(self) -> str:
-        return "".join(f"{line}\n" for line in (f"$ {self.command}", *self.shown))
+        return "".join(f"{line}\n" for line in (f"{self.place}$ {self.command}", *self.shown))
 
 
 def documents() -> list[Path]:
@@ -64,51 +65,19 @@ def exchanges(text: str) -> list[Exchange]:
     return [exchange for block in BLOCK.findall(text) for exchange in read_block(block)]
 
 
+def pictures_of(session: Sequence[Exchange]) -> list[tuple[str, ...]]:
+    return [exchange.shown for exchange in session if exchange.command.endswith("--format mermaid")]
+
+
 def read_block(block: str) -> list[Exchange]:
-    head, *parts = re.split(r"^\$ ", block, flags=re.MULTILINE)
+    head, *parts = re.split(r"^(playground)?\$ ", block, flags=re.MULTILINE)
     if head.strip():
         raise ValueError(f"a console block begins with output instead of a command: {head!r}")
-    return [Exchange(command, tuple(shown)) for command, *shown in (part.rstrip("\n").split("\n") for part in parts)]
-
-
-@dataclass(frozen=True, slots=True)
-class Scratch:
-    """A copy of the repository to run commands in, with a fleet of its own that appears as `fleet` in what they
-    print."""
-
-    directory: Path
-    fleet_name: str
-
-    def run(self, command: str) -> tuple[int, tuple[str, ...]]:
-        """Run a shell command on a terminal; returns its exit code and the lines that stay on the screen."""
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("FLEET_", "COLUMNS"))}
-        environment |= {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "FLEET_NAME": self.fleet_name,
-            "TERM": "xterm-256color",
-            "NO_COLOR": "1",
-            "LC_ALL": "C.UTF-8",
-        }
-        code, written = run_on_terminal(command, self.directory, environment)
-        for own, shown in ((self.fleet_name, "fleet"), (str(self.directory), "~/fleetctl"), (str(ROOT), "~/fleetctl")):
-            written = written.replace(own, shown)
-        return code, screen(written)
-
-
-@contextmanager
-def scratch_copy(directory: Path) -> Iterator[Scratch]:
-    """A scratch copy in a directory that does not exist yet, with the image built; its fleet is gone at the end."""
-    left_out = shutil.ignore_patterns(".git", ".venv", "*_cache", "__pycache__")
-    shutil.copytree(ROOT, directory, ignore=left_out)
-    # As long as the name it stands for, so that tables keep their widths; no hexadecimal digit, so that no id has it.
-    scratch = Scratch(directory, "".join(random.choices("ghjkmnpqrstvwxz", k=len("fleet"))))
-    code, lines = scratch.run("fleetctl build")
-    assert code == 0, "\n".join(lines)
-    try:
-        yield scratch
-    finally:
-        code, lines = scratch.run("fleetctl down --timeout 1")
-        assert code == 0, "\n".join(lines)
+    found = []
+    for place, part in zip(parts[::2], parts[1::2], strict=True):
+        command, *shown = part.rstrip("\n").split("\n")
+        found.append(Exchange(command, tuple(shown), place or ""))
+    return found
 
 
 def run_on_terminal(command: str, directory: Path, environment: dict[str, str]) -> tuple[int, str]:
@@ -178,6 +147,8 @@ def screen(written: str) -> tuple[str, ...]:
 VOLATILE = (
     (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{8}[0-9a-f-]*(?=…)", "UUID"),
     (r"([0-9a-f]{2}:){5}[0-9a-f]{2}", "MAC"),
+    (r"\bfe80::[0-9a-f:]+", "IPV6"),
+    (r"(?<=\d:)(3[2-9]|[45]\d|6[0-5])\d{3}\b", "PORT"),
     (r"\d+\.\d+\.\d+\.\d+", "IP"),
     (r"\bveth[0-9a-f]{7}\b", "VETH"),
     (r"\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b", "ID"),
@@ -190,7 +161,12 @@ VOLATILE = (
     (r"\bAPI \d+\.\d+|(?<=\"api\": \")[\d.]+", "API"),
     (r"\blinux/\w+", "linux/ARCH"),
     (r"\d+(\.\d+)? (ms|MB)\b|(?<= in )[\d.]+ s\b", "MEASURED"),
-    (r"(?<=ifindex )\d+|(?<=\()\d+(?=\) )", "IFINDEX"),
+    (r"(?<=ifindex )\d+|(?<=\()\d+(?=\)[ \"<])|(?<=@if)\d+|^\d+(?=: )", "IFINDEX"),
+    (r"\d+ packets?( [\d.]+ [kMG]?B)?", "COUNTED"),
+    (r"(?<=pid[ =])\d+|(?<=nsenter -t )\d+", "N"),
+    (r"(?<=net:\[)\d+(?=\])|(?<=link-netnsid )\d+", "N"),
+    (r"(?i)\b(reachable|stale|delay|probe)(?=\)|$)", "NEIGHBOUR"),
+    (r"\b\d\d:\d\d:\d\d UTC", "TIME"),
     (r"(?<=\"pid\": )\d+", "N"),
     (r"(?<=\"ppid\": )\d+", "N"),
     (r"(?<=\"cpu_percent\": )[\d.]+", "N"),
@@ -212,7 +188,19 @@ T = TypeVar("T")
 def masked(line: str) -> str:
     for pattern, name in VOLATILE:
         line = re.sub(pattern, name, line)
-    return re.sub(r" {2,}", "  ", line)
+    return re.sub(r" +", " ", line)
+
+
+def unwrapped(lines: Sequence[str]) -> list[str]:
+    """Lines, where what hangs below a branch of a tree, or a mark, stands behind it: how many lines that takes depends
+    on how wide the volatile parts are."""
+    found: list[str] = []
+    for line in lines:
+        if found and re.search("[├└✓✗]", found[-1]) and re.match("[ │]+[^ │├└✓✗]", line):
+            found[-1] += f" {line.strip(' │')}"
+        else:
+            found.append(line)
+    return found
 
 
 def items(lines: Sequence[str]) -> list[Item]:
@@ -220,7 +208,7 @@ def items(lines: Sequence[str]) -> list[Item]:
     terminal depends on how wide the volatile cells are; the remark on what did not fit is dropped for that reason."""
     found: list[Item] = []
     titles: list[str] | None = None
-    for line in lines:
+    for line in unwrapped(lines):
         if re.fullmatch(r"\(.* at \d+ columns.*\)", line):
             continue
         cells = re.split(r" {2,}", line)
