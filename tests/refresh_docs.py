@@ -1,7 +1,8 @@
 """Records anew what the documents show, where it is not what commands print today: python -m tests.refresh_docs [--all]
 
-Help texts come from click. Sessions are run again, a whole document at a time so that its addresses and identities
-fit together; `--all` records those that still agree, too. A shown output that is cut is cut in the same places.
+Help texts come from click, hops and causes from the program. Sessions are run again, a whole document at a time so that
+its addresses and identities fit together; `--all` records those that still agree, too. A shown output that is cut is
+cut in the same places.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.scratch import scratch_copy
+from tests.shown_causes import replace_causes
 from tests.shown_help import replace_help
 from tests.shown_sessions import (
     BLOCK,
@@ -63,8 +65,9 @@ def refreshed(text: str, directory: Path, *, everything: bool) -> str:
 def main() -> None:
     for path in documents():
         before = path.read_text()
+        text = replace_causes(replace_help(before))
         with tempfile.TemporaryDirectory() as directory:
-            after = refreshed(replace_help(before), Path(directory, "fleetctl"), everything="--all" in sys.argv)
+            after = refreshed(text, Path(directory, "fleetctl"), everything="--all" in sys.argv)
         if after != before:
             path.write_text(after)
             sys.stdout.write(f"recorded anew: {path.relative_to(ROOT)}\n")

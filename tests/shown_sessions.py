@@ -161,7 +161,7 @@ VOLATILE = (
     (r"\bAPI \d+\.\d+|(?<=\"api\": \")[\d.]+", "API"),
     (r"\blinux/\w+", "linux/ARCH"),
     (r"\d+(\.\d+)? (ms|MB)\b|(?<= in )[\d.]+ s\b", "MEASURED"),
-    (r"(?<=ifindex )\d+|(?<=\()\d+(?=\)[ \"<])|(?<=@if)\d+|^\d+(?=: )", "IFINDEX"),
+    (r"(?<=ifindex )\d+|(?<=\()\d+(?=\)[ ,\"<])|(?<=@if)\d+|^\d+(?=: )", "IFINDEX"),
     (r"\d+ packets?( [\d.]+ [kMG]?B)?", "COUNTED"),
     (r"(?<=pid[ =])\d+|(?<=nsenter -t )\d+", "N"),
     (r"(?<=net:\[)\d+(?=\])|(?<=link-netnsid )\d+", "N"),
