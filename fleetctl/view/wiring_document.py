@@ -107,7 +107,7 @@ def namespace_document(namespace: Namespace | None) -> Document | None:
     their `reach`, too."""
     if namespace is None:
         return None
-    found: Document = plain(namespace)
+    found: Document = {"nsid": namespace.nsid, "inode": namespace.inode, **plain(namespace)}
     for name in NOT_TOLD:
         del found[name]
     for entry, listener in zip(found["listeners"] or (), namespace.listeners or (), strict=True):
