@@ -73,11 +73,11 @@ def matches(cause: str, expected: str) -> bool:
     return cause == expected or cause.partition("/")[0] in expected.split("|")
 
 
-def diagnose(fleet: Fleet, asks: str) -> Diagnosed:
-    """Ask, with the names of the fleet filled in."""
+def diagnose(fleet: Fleet, asks: str, *, outside: bool = False) -> Diagnosed:
+    """Ask, with the names of the fleet filled in, on the engine's host or outside."""
     arguments = asks.format(**fleet.names).split()
     began = time.monotonic()
-    run = fleet.lab.fleetctl("diagnose", *arguments, "--format", "json")
+    run = fleet.lab.fleetctl("diagnose", *arguments, "--format", "json", outside=outside)
     seconds = time.monotonic() - began
     try:
         document = json.loads(run.stdout)

@@ -14,8 +14,8 @@ Injection = Callable[[Fleet], contextlib.AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Fault:
-    """One row. `asks` are the arguments of diagnose (names in braces: Fleet.names). `expects` are the findings that must
-    be among those named: each "hop/cause", or for a cause that nobody listed "hop" alone ("hop|hop" where either is
+    """One row. `asks` are diagnose's arguments (names in braces: Fleet.names). `expects` are findings that must be
+    among those named: each "hop/cause", or for a cause that nobody listed "hop" alone ("hop|hop" where either is
     fair); the first of them must be the verdict. `tolerates` are causes that are true as well and may be the verdict
     instead. `reachable` is what diagnose must say while the fault is there, None where an answer comes all the same."""
 
@@ -30,6 +30,8 @@ class Fault:
     """What to ask where all is well, when not the same."""
     place: Literal["fleet", "engine"] = "fleet"
     """Where it happens: in the fleet's laboratory, or in the one whose engine may be restarted."""
+    from_outside: bool = False
+    """Whether fleetctl runs on another machine than the engine, and speaks to it over TCP."""
 
     @property
     def number(self) -> tuple[str, int, str]:
@@ -44,13 +46,24 @@ FAULTS: list[Fault] = []
 
 def fault(
     row: str, title: str, asks: str, *expects: str, tolerates: tuple[str, ...] = (), reachable: bool | None = False,
-    healthy: str | None = None, place: Literal["fleet", "engine"] = "fleet",
+    healthy: str | None = None, place: Literal["fleet", "engine"] = "fleet", from_outside: bool = False,
 ) -> Callable[[Callable[[Fleet], Iterator[None]]], Callable[[Fleet], Iterator[None]]]:  # fmt: skip
     """Make a row of a generator that breaks something before its yield and heals it after."""
 
     def register(injection: Callable[[Fleet], Iterator[None]]) -> Callable[[Fleet], Iterator[None]]:
         FAULTS.append(
-            Fault(row, title, asks, expects, contextlib.contextmanager(injection), tolerates, reachable, healthy, place)
+            Fault(
+                row,
+                title,
+                asks,
+                expects,
+                contextlib.contextmanager(injection),
+                tolerates,
+                reachable,
+                healthy,
+                place,
+                from_outside,
+            )
         )
         return injection
 
@@ -62,7 +75,6 @@ NOT_HERE: dict[str, tuple[str, str]] = {
     "40": ("Address pools overlap or are used up", "an error of `up`, not of a request; tested with it"),
     "49": ("VLAN filtering", "this kernel is built without it (CONFIG_BRIDGE_VLAN_FILTERING)"),
     "77": ("A stale server in the balancer", "the fleet has no balancer yet"),
-    "78": ("Wrong DOCKER_HOST, or a desktop VM", "needs a second machine"),
     "79": ("A cloud's firewall", "needs a network that is not ours; from the host nothing can be seen of it"),
 }
 """Rows of the list that no test injects."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.lab.fault import fault
 from tests.lab.fleet import ASKER, CLIENT, LAN, OTHER, PORT, SUBJECT, SUBJECT_PORT, Fleet, setting
+from tests.lab.laboratory import HOST_ADDRESS
 
 FROM_CLIENT = f"--from {CLIENT} --to {SUBJECT}:{PORT}"
 FROM_ASKER = f"--from {ASKER} --to {SUBJECT}:{PORT}"
@@ -167,6 +168,13 @@ def no_proxy_over_ipv6(fleet: Fleet) -> Iterator[None]:
 def no_proxy_across_bridges(fleet: Fleet) -> Iterator[None]:
     with fleet.network("elsewhere"), fleet.container(ASKER, "--network", "elsewhere"), fleet.subject(*publish()):
         yield
+
+
+@fault("78", "The engine is on another machine", "http://127.0.0.1:{published}/", "publish/foreign-engine",
+       healthy="lab-web-1", from_outside=True)  # fmt: skip
+def foreign_engine(fleet: Fleet) -> Iterator[None]:
+    assert fleet.lab.outside("ip", "route", "get", HOST_ADDRESS), "the engine cannot be reached from outside"
+    yield
 
 
 def publish() -> tuple[str, str]:

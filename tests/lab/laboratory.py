@@ -26,6 +26,8 @@ from fleetctl.engine.endpoint import find_endpoint
 ROOT = Path(__file__).resolve().parents[2]
 HOST_ADDRESS = "198.18.0.1"  # of the range for measuring networks (RFC 2544); these namespaces know no other network
 OUTSIDE_ADDRESS = "198.18.0.2"
+REMOTE_ENDPOINT = f"{HOST_ADDRESS}:2375"
+"""Where the engine answers those who are outside, without TLS: nobody but the laboratory can reach it."""
 PATIENCE = 20.0
 """Seconds that a state may take to come about."""
 T = TypeVar("T")
@@ -77,14 +79,14 @@ class Laboratory:
             finally:
                 program.kill()
 
-    def fleetctl(
-        self, *arguments: str, namespace: str | None = None, endpoint: str | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """A run of fleetctl in the laboratory's folder, in the host's namespace unless another one is named."""
+    def fleetctl(self, *arguments: str, outside: bool = False) -> subprocess.CompletedProcess[str]:
+        """A run of fleetctl in the laboratory's folder, on the engine's host or outside."""
         command = [sys.executable, "-m", "fleetctl", *arguments]
-        environment = {**self.environment, "PYTHONPATH": str(ROOT), "DOCKER_HOST": endpoint or self.endpoint}
+        namespace = self.outside_namespace if outside else self.host_namespace
+        endpoint = f"tcp://{REMOTE_ENDPOINT}" if outside else self.endpoint
+        environment = {**self.environment, "PYTHONPATH": str(ROOT), "DOCKER_HOST": endpoint}
         return subprocess.run(
-            entering(f"/run/netns/{namespace or self.host_namespace}", command),
+            entering(f"/run/netns/{namespace}", command),
             cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
 
@@ -99,7 +101,7 @@ class Laboratory:
     def start_engine(self, *options: str) -> None:
         """Start dockerd with everything it keeps in the laboratory's folder, and wait until it answers."""
         command = [
-            "dockerd", "--host", self.endpoint, "--data-root", str(self.folder / "data"),
+            "dockerd", "--host", self.endpoint, "--host", f"tcp://{REMOTE_ENDPOINT}", "--data-root", str(self.folder / "data"),
             "--exec-root", str(self.folder / "exec"), "--pidfile", str(self.folder / "engine.pid"),
             "--cgroup-parent", f"/{self.name}", "--bip", "10.231.0.1/24",
             "--default-address-pool", "base=10.232.0.0/16,size=24", *options,

@@ -38,7 +38,7 @@ def test_a_fault_is_named_while_it_is_there_and_only_then(fault: Fault, request:
     before = why_not_healthy(fleet, question)
     seen_healthy.clear()
     with fault.inject(fleet):
-        diagnosed = diagnose(fleet, fault.asks)
+        diagnosed = diagnose(fleet, fault.asks, outside=fault.from_outside)
     after = why_not_healthy(fleet, question)
     right = diagnosed.names(fault)
     judged = (diagnosed.said, right, before is None, after is None, round(diagnosed.seconds, 2), diagnosed.told)

@@ -44,9 +44,20 @@ def fault_present(fleet: Fleet) -> contextlib.AbstractContextManager[None]:
     return next(fault for fault in ROWS if fault.row == "60a").inject(fleet)
 
 
+def left_instances() -> list[str]:
+    """The instances of tracefs whose process has ended; other tests may be tracing meanwhile."""
+    script = "mount -t tracefs none /mnt && ls /mnt/instances"  # in a mount namespace of its own
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", script], capture_output=True, text=True, check=True)
+    return [name for name in done.stdout.split() if not Path("/proc", name.rpartition("-")[2]).exists()]
+
+
 def everything(fleet: Fleet) -> dict[str, str]:
     """Rules, settings, links, addresses, routes and instances of tracefs, without counters and clocks."""
-    seen = {"tracefs": "\n".join(sorted(map(str, Path("/sys/kernel/tracing/instances").glob("*"))))}
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    seen = {
+        "mounts of tracefs": "\n".join(mount for mount in mounts if "tracefs" in mount or "debugfs" in mount),
+        "left instances of tracefs": "\n".join(left_instances()),
+    }
     for name, where in (("host", fleet.lab.host), ("web", fleet.into(WEB)), ("client", fleet.into(CLIENT))):
         seen |= {
             f"{name}: rules": re.sub(r"\[\d+:\d+\]|^#.*", "", where("iptables-save"), flags=re.MULTILINE),
