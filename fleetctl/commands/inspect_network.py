@@ -51,6 +51,7 @@ def command(
     """
     from fleetctl.vantage.registry import open_vantage
 
+    # A tree is for eyes; programs that read lines keep finding one for each replica.
     shown = output or ("tree" if sys.stdout.isatty() else "table")
     refuse_what_does_not_fit(shown, output, names, every=every, host=host, inside=inside, watch=watch)
     asked = (inside,) if inside else names
