@@ -254,7 +254,9 @@ def not_reached(way: Way, container: Replica, scene: Scene) -> Iterator[Finding]
     port, outcome = way.published, way.last
     if port is None or outcome is None or outcome.connected:
         return
-    served = any(one.protocol == "tcp" and one.port == port.host_port for one in scene.host.listeners or ())
+    # An engine without docker-proxy reserves the port by listening itself, and accepts nothing.
+    here = [one for one in scene.host.listeners or () if one.protocol == "tcp" and one.port == port.host_port]
+    served = any(all(process.name != "dockerd" for process in one.processes) for one in here)
     show = f"docker port {container.name}"
     if way.address == "::1" and outcome.error == "ECONNREFUSED":
         seen = Evidence(f"port {port.host_port} is published on {port.host_ip or '0.0.0.0'}, asked was ::1", show)  # noqa: S104

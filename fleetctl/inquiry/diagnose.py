@@ -113,7 +113,9 @@ class Inquiry:
         return (refused and first.hop == "socket") or (taken and first.hop == "accept-queue")
 
     def verdict(self, case: Case, scene: Scene) -> Verdict:
-        """Judged; with why there is nothing to ask where that is so."""
+        """Judged, by the networks as they are now; with why there is nothing to ask where that is so."""
+        networks = {one.id: one for one in scene.topology.networks}
+        case.ways = [replace(way, network=networks.get(way.network.id) if way.network else None) for way in case.ways]
         meant = case.meant
         asked = any(judge_way(way, case.target(from_named=False)).good for way in case.ways)
         if meant.container is None and meant.problem is None and meant.address is not None and not asked:
@@ -151,7 +153,8 @@ class Inquiry:
             if container is None:
                 case.ways = list(self.ways_without_container(case.meant))
                 continue
-            candidates = own if container.id in self.world.own else others
+            # A published port is the host's: peers have a way of their own only when they are named.
+            candidates = [] if case.meant.published else own if container.id in self.world.own else others
             clients = (
                 [self.client]
                 if self.client

@@ -94,4 +94,13 @@ def not_published(port: int | None, address: str, world: World, scene: Scene, en
             )
             cure = f"publish it (ports: ['{port}:{port}']), or ask the container's own address"
             return finding("not-published", one.name, seen, cure=cure)
-    return None
+    if any(item.port == port for item in scene.host.listeners or ()) or address not in world.host_addresses:
+        return None
+    published = sorted({str(item.host_port) for one in world.containers for item in one.ports if item.host_port})
+    seen = Evidence(
+        f"no container publishes port {port} and no process of the host listens there;"
+        f" published are: {', '.join(published) or 'none'}",
+        "docker ps --format '{{.Names}} {{.Ports}}'",
+    )
+    cure = f"publish it (ports: ['{port}:PORT'], PORT being the one that the server listens on)"
+    return finding("not-published", f"{address}:{port}", seen, cure=cure)

@@ -23,8 +23,10 @@ class Holdings:
 
 
 def read_processes(pids: Iterable[int]) -> Holdings:
-    """Those processes with every socket they hold; one that vanished meanwhile is left out."""
-    processes = []
+    """Those processes with every socket they hold, and dead children of the first that were not waited for; one that
+    vanished meanwhile is left out."""
+    pids = tuple(pids)
+    processes = _dead_children(pids[0]) if pids else []
     holders: dict[int, tuple[Process, ...]] = {}
     for pid in pids:
         try:
@@ -36,6 +38,16 @@ def read_processes(pids: Iterable[int]) -> Holdings:
         for inode in inodes:
             holders[inode] = (*holders.get(inode, ()), process)
     return Holdings(tuple(processes), holders)
+
+
+def _dead_children(pid: int) -> list[Process]:
+    """Zombies have left their cgroup: only their parent still knows them (proc_pid_task_children(5))."""
+    try:
+        children = read_small(f"/proc/{pid}/task/{pid}/children").split()
+        found = [read_process(int(child), None) for child in children]
+    except OSError:
+        return []
+    return [one for one in found if one.state == "Z"]
 
 
 def read_process(pid: int, files: int | None) -> Process:
