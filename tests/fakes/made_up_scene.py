@@ -18,7 +18,7 @@ from fleetctl.spec.model import HttpSettings
 from fleetctl.state.filters import FilterRule, Filters, RuleHit, Trace, TracePoint
 from fleetctl.state.network import Namespace, Topology, WiredNetwork
 from fleetctl.state.observed import ObservedNetwork, Published, Replica
-from fleetctl.state.probes import Outcome, Probe, Question, Resolution
+from fleetctl.state.probes import Outcome, Probe, Resolution
 
 Json = dict[str, Any]
 HEALTHY = Path(__file__).parents[1] / "cases" / "diagnosis" / "healthy.yaml"
@@ -94,7 +94,9 @@ def scene(data: Json) -> Scene:
     pids = {one.name: one.pid for one in containers}
     namespaces = {pid: namespace(one) for name, one in data["inside"].items() if (pid := pids.get(name))}
     host = namespace(data["host"])
-    filters = {None: rules(data["rules"], data.get("rules_unknown", {}))} if data["rules"] is not None else {}
+    filters: dict[int | None, Filters] = {}
+    if data["rules"] is not None:
+        filters[None] = rules(data["rules"], data.get("rules_unknown", {}))
     return Scene(
         topology=join_topology("demo", networks, containers, host, namespaces, filters=filters.get(None)),
         host=host,
@@ -205,10 +207,7 @@ def resolution(entry: Json | None, pid: int) -> Resolution | None:
     if entry is None:
         return None
     facts = dict(entry)
-    question = Question(pid, facts.pop("name"))
-    return Resolution(
-        question, **{key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
-    )
+    return msgspec.convert({"question": {"pid": pid, "name": facts.pop("name")}, **facts}, Resolution)
 
 
 def hit(text: str, pids: dict[str, int | None]) -> RuleHit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import fleetctl
@@ -16,6 +17,7 @@ FROM_THE_INQUIRY = {"no-such-container", "not-published", "foreign-engine", "dea
 """Named before or after the judging: see tests/unit/inquiry."""
 
 
+@cache
 def named_in_code() -> set[str]:
     """Every text that is given as the cause to finding(), or kept in a variable of that name."""
     found: set[str] = set()
