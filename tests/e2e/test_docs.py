@@ -18,7 +18,7 @@ SETTLES = 10.0
 """Seconds until every worker of a server that answers already has named itself in the process list."""
 LOOKS = re.compile(r"(fleetctl|docker)( -f \S+)? (top|inspect-network|diagnose)\b|nsenter\b")
 """What only looks, and sees the workers come or a health check pass; it is asked again until that has settled."""
-ROOT_SEES_MORE = ("fleetctl up", "fleetctl inspect-network", "fleetctl doctor")
+ROOT_SEES_MORE = ("fleetctl up", "fleetctl inspect-network", "fleetctl diagnose", "fleetctl doctor")
 """What prints something else to others than root; the documents show what root sees."""
 
 SHOWN = {path.relative_to(ROOT).as_posix(): exchanges(path.read_text()) for path in documents()}
