@@ -46,7 +46,6 @@ CAUSES: dict[str, tuple[str, str]] = {
     "wrong-gateway": ("route", "the default route leads to an address that nobody has"),
     "forwarding-off": ("route", "the host does not forward packets"),
     "masquerade-missing": ("route", "the rule that hides the network behind the host is gone"),
-    "upstream-filter": ("route", "packets from outside do not arrive at the host"),
     "wrong-neighbour": ("neighbour", "the client has a wrong MAC for the target"),
     "bridge-down": ("link", "the bridge is down"),
     "port-isolated": ("link", "the bridge keeps isolated ports from one another"),

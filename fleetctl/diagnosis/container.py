@@ -100,6 +100,9 @@ def never_started(container: Replica, facts: Inspection, scene: Scene, state: Ev
     address, a command that is not there."""
     name, start = container.name, f"docker start {container.name}"
     said = engine_says(facts)
+    if container.exit_code in CANNOT_RUN:
+        cure = "mend the command or entrypoint: it does not exist in the image, or cannot be executed"
+        return finding("bad-command", name, state, *said, cure=cure)
     for port in facts.requested if facts.error else ():
         holder = next((one for one in scene.host.listeners or () if one.port == port.host_port), None)
         other = next(
@@ -116,9 +119,6 @@ def never_started(container: Replica, facts: Inspection, scene: Scene, state: Ev
         if facts.error and wanted and (full := room(network.subnets, scene, network.name)):
             cure = "give the network a larger subnet, or remove what is not needed from it"
             return finding("addresses-exhausted", name, state, full, *said, cure=cure, commands=(start,))
-    if container.exit_code in CANNOT_RUN:
-        cure = "mend the command or entrypoint: it does not exist in the image, or cannot be executed"
-        return finding("bad-command", name, state, *said, cure=cure)
     return finding("never-started", name, state, *said, cure="start it", commands=(start,))
 
 

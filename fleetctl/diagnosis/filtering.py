@@ -112,6 +112,14 @@ def inner_rule(hit: RuleHit, way: Way, target: Replica | None) -> Finding:
     return finding(cause, name, seen, cure="delete that rule", commands=(delete,))
 
 
+def lost(way: Way) -> Finding:
+    """Packets of which some pass."""
+    seen = Evidence(f"from {way.source} the first attempt to connect met silence, the second succeeded")
+    rules = Evidence("no rule counted the traced probe; one that drops some packets only may stand anywhere on the way")
+    cure = "look for rules that drop some packets (-m statistic, limit), a queue that drops, or a bad link"
+    return finding("lost-packets", way.network.name if way.network else way.source, seen, rules, cure=cure)
+
+
 def conntrack(scene: Scene) -> Iterator[Finding]:
     settings = scene.host.settings or {}
     count, most = settings.get("netfilter.nf_conntrack_count", ""), settings.get("netfilter.nf_conntrack_max", "")

@@ -17,6 +17,7 @@ from fleetctl.diagnosis import (
     sockets,
     unlisted,
 )
+from fleetctl.diagnosis.consequences import settle
 from fleetctl.diagnosis.scene import (
     Evidence,
     Finding,
@@ -31,38 +32,10 @@ from fleetctl.diagnosis.scene import (
 )
 from fleetctl.state.network import WiredNetwork
 from fleetctl.state.observed import Replica
-from fleetctl.state.probes import NOT_ASKED, Outcome
+from fleetctl.state.probes import NOT_ASKED
 
 Part = Finding | Proof
 
-CONSEQUENCES = {
-    # a finding: those that bring it about, at the same or another object
-    "no-default-route": ("interface-down", "veth-missing", "address-missing", "address-changed", "prefix-wrong"),
-    "wrong-gateway": ("interface-down", "veth-missing"),
-    "no-route-back": (
-        "interface-down",
-        "veth-missing",
-        "address-missing",
-        "address-changed",
-        "prefix-wrong",
-        "bound-to-loopback",
-    ),
-    "port-not-forwarding": ("veth-down", "bridge-down", "interface-down"),
-    "route-shadowed": ("bridge-down",),
-    "wrong-neighbour": ("mac-changed", "address-changed", "duplicate-address"),
-    "accept-queue-full": ("process-stopped", "out-of-file-descriptors"),
-    "no-answer": ("process-stopped", "accept-queue-full", "out-of-file-descriptors", "cpu-starved", "mtu-mismatch"),
-    "slow": ("cpu-starved",),
-    "dns-redirect-missing": ("different-network",),
-    "unknown-name": ("different-network",),
-    "filter-rule": ("forward-policy", "different-network", "restart-loop", "no-userland-proxy"),
-    "forward-policy": ("different-network", "restart-loop"),
-    "not-listening-yet": ("restart-loop",),
-    "veth-missing": ("disconnected", "no-network"),
-    "stopped": ("engine-restarted",),
-    "wrong-port": ("published-to-wrong-port",),
-}
-"""What follows from something else is not another fault."""
 INFORMATIVE = ("lo", "own")
 """Vantages inside the target: they tell where a fault lies; a server may rightly not answer there."""
 
@@ -73,6 +46,8 @@ def judge(target: Target, scene: Scene) -> Verdict:
     judged = tuple(judge_way(way, target) for way in target.ways)
     if target.problem is not None or asked is None:
         return Verdict(target, judged, tuple(settle(without_container(target, judged, scene))))
+    if sockets.overflowed(asked, scene):
+        judged = tuple(replace(one, good=True) if is_lossy(one.way) else one for one in judged)
     broken = [one.way for one in judged if one.good is False and one.way.vantage not in INFORMATIVE]
     direct = [way for way in broken if way.vantage != "published"]
     """docker-proxy takes connections to a published port for servers that cannot be reached."""
@@ -91,11 +66,11 @@ def judge(target: Target, scene: Scene) -> Verdict:
     known = [one for one in faults if one.level == "fault"]
     if broken and not stands_still and not explained(known):
         faults = settle(
-            [*faults, *(one for way in (direct or broken)[:1] for one in unlisted.examine(way, asked, scene))]
+            [*faults, *(one for way in told_most(direct or broken) for one in unlisted.examine(way, asked, scene))]
         )
     answering = any(one.good for one in judged if one.way.vantage not in INFORMATIVE) and not broken
     if not stands_still:
-        faults = settle([*faults, *answers.health(asked, scene, answers=any(one.good for one in judged))])
+        faults = settle([*faults, *answers.health(asked, scene, answers=answering)])
     if answering:
         harmless = HARMLESS_WHILE_ANSWERING if target.from_named else (*HARMLESS_WHILE_ANSWERING, "proxy-variables")
         faults = [as_warning(one) if one.cause in harmless else one for one in faults]
@@ -137,9 +112,7 @@ def outward_of(client: Replica, scene: Scene) -> Iterator[Finding]:
 HARMLESS_WHILE_ANSWERING = (
     "nat-rule-missing",
     "host-network",
-    "bound-to-one-address",
     "unhealthy",
-    "cpu-starved",
 )
 """Told as warnings where every request gets its answer all the same."""
 
@@ -167,18 +140,25 @@ def judge_way(way: Way, target: Target) -> Judged:
         return Judged(way, False, f"{resolution.question.name if resolution else ''} leads to {', '.join(strangers)}")
     strict = target.http is not None and outcome.probe.path == target.http.health_path
     good = answers.is_good(outcome, strict=strict)
-    if good and way.patient is not None and way.outcome is not None and lost(way.outcome):
-        return Judged(
-            way, False, "packets were lost: the first attempt to connect came to nothing, the second succeeded"
-        )
+    if good and is_lossy(way):
+        return Judged(way, False, "the first attempt to connect met silence, the second succeeded")
     if good and way.patient is not None and outcome.milliseconds >= answers.SLOW:
         good = False
     return Judged(way, good, answers.told(outcome))
 
 
-def lost(outcome: Outcome) -> bool:
-    """An attempt to connect that met silence: no server is too busy for that, since the kernel answers."""
-    return outcome.stage == "connect" and outcome.error == "timeout"
+def told_most(broken: Iterable[Way]) -> tuple[Way, ...]:
+    """The failed way whose packets were traced, else the first."""
+    return tuple(sorted(broken, key=lambda way: way.trace is None)[:1])
+
+
+def is_lossy(way: Way) -> bool:
+    """Whether an attempt to connect met silence and the next one did not: the kernel answers for a busy server, unless
+    its queue overflows."""
+    first, second = way.outcome, way.patient
+    if first is None or second is None or not second.connected:
+        return False
+    return first.stage == "connect" and first.error == "timeout"
 
 
 def dead_alias(verdict: Verdict, name: str) -> Verdict:
@@ -238,6 +218,8 @@ def on_the_way(way: Way, target: Target, asked: Replica, scene: Scene) -> Iterat
     if starved is not None:
         yield starved
     yield from answers.examine(way, target, asked, scene)
+    if is_lossy(way) and not any(hit.rule.verdict.upper() in filtering.ENDS for hit in way.hits):
+        yield filtering.lost(way)
     if way.published is not None:
         yield from publishing.not_reached(way, asked, scene)
 
@@ -267,16 +249,6 @@ def as_client(parts: Iterable[Part]) -> Iterator[Part]:
     """What holds of the client belongs to the beginning of the way."""
     for part in parts:
         yield Proof("client", part.fact) if isinstance(part, Proof) else part
-
-
-def settle(findings: Iterable[Finding]) -> list[Finding]:
-    """Each once, without what follows from another, in the order of the way."""
-    once: dict[tuple[str, str], Finding] = {}
-    for one in findings:
-        once.setdefault((one.cause, one.where), one)
-    causes = {cause for cause, _ in once}
-    kept = [one for one in once.values() if not causes & set(CONSEQUENCES.get(one.cause, ()))]
-    return sorted(kept, key=lambda one: (one.level == "warning", one.order))
 
 
 def unknown(target: Target, scene: Scene) -> tuple[str, ...]:

@@ -127,21 +127,16 @@ def published_port(
     passes = fate(filters, onward, "forward")
     if passes.passes is False and enters:
         rule = passes.endings[0].rule
-        text = f"{rule.tool} {rule.table}/{rule.chain}: {rule.text}" if rule else "the FORWARD policy"
+        text = f"{rule.tool} {rule.table}/{rule.chain}: {rule.text}" if rule else "the policy of filter/FORWARD"
+        where = f"{rule.table}/{rule.chain}" if rule else "filter/FORWARD"
         seen = Evidence(f"a packet from outside to {goal} is dropped by {text}", "iptables -S")
-        cause = (
-            "forward-policy"
-            if rule is None or rule.position == 0
-            else "legacy-filter-rule"
-            if rule.tool.endswith("-legacy")
-            else "filter-rule"
-        )
-        yield finding(
-            cause,
-            container.name,
-            seen,
-            cure="delete that rule, or restart the engine, which adds the rules that allow this",
-        )
+        if rule is None or rule.position == 0:
+            cure = "restart the engine, which adds the rules that allow its networks"
+            yield finding("forward-policy", where, seen, cure=cure, commands=("systemctl restart docker",))
+        else:
+            cause = "legacy-filter-rule" if rule.tool.endswith("-legacy") else "filter-rule"
+            delete = f"{rule.tool} -t {rule.table} -D {rule.chain} {rule.position}"
+            yield finding(cause, where, seen, cure="delete that rule, or allow this before it", commands=(delete,))
     elif passes.passes:
         yield Proof("publish", f"host port {port.host_port} is turned to {goal} and forwarded")
 

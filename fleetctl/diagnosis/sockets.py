@@ -163,6 +163,14 @@ def queue(container: Replica, listener: Listener, namespace: Namespace, scene: S
         )
 
 
+def overflowed(container: Replica, scene: Scene) -> bool:
+    """Whether its queue turned connections away during this diagnosis: that is silence, too (listen(2))."""
+    key = "TcpExt.ListenOverflows"
+    now = (scene.inside(container).statistics or {}).get(key, 0)
+    before = scene.before.get(container.pid or 0)
+    return before is not None and now > (before.statistics or {}).get(key, now)
+
+
 def overflows(namespace: Namespace, scene: Scene, container: Replica) -> tuple[Evidence, ...]:
     now = (namespace.statistics or {}).get("TcpExt.ListenOverflows", 0)
     before = (scene.before.get(container.pid or 0, namespace).statistics or {}).get("TcpExt.ListenOverflows", now)
