@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from fleetctl.diagnosis.judge import no_such
 from fleetctl.diagnosis.naming import names_of
@@ -14,6 +14,13 @@ from fleetctl.errors import ConfigError
 from fleetctl.inquiry.world import World
 from fleetctl.state.observed import Published, Replica
 
+FORMS = "write a replica, service, container, HOST:PORT or URL, such as web-1, web:8080 or http://127.0.0.1:80/"
+LONGEST = 253
+"""Characters of a host's name (RFC 1035, 2.3.4), and more than anybody gives a container's."""
+SHOWN = 80
+"""Characters of a wrong target that are repeated in the error."""
+KEPT = "/%:@!$&'()*+,;=~?"
+"""Stand for themselves in a path or query, or are encoded already (RFC 3986, 3.3 and 3.4)."""
 ANYWHERE = (None, "", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
 
 
@@ -44,24 +51,48 @@ class Meant:
 
 def parse(text: str) -> Wanted:
     """Raises ConfigError for what is none of the forms."""
-    help_text = "write a replica, service, container, HOST:PORT or URL, such as web-1, web:8080 or http://127.0.0.1:80/"
     try:
-        if "://" in text:
-            parts = urlsplit(text)
-            if parts.scheme not in ("http", "https") or not parts.hostname:
-                raise ConfigError(f"'{text}' is no http URL", hint=help_text)
-            path = parts.path + (f"?{parts.query}" if parts.query else "")
-            tls = parts.scheme == "https"
-            return Wanted(text, parts.hostname, parts.port or (443 if tls else 80), path or "/", tls)
-        if text.count(":") > 1 and not text.startswith("["):
+        if not text.isprintable():
+            raise ValueError("it holds characters that cannot be seen")
+        if text.count(":") > 1 and "://" not in text and not text.startswith("["):
             return Wanted(text, str(ip_address(text)))
-        parts = urlsplit(f"//{text}")
-        if not parts.hostname or parts.path or parts.query or parts.username is not None:
-            raise ConfigError(f"'{text}' names no target", hint=help_text)
-        host = text.rpartition(":")[0] if parts.port is not None or text.endswith(":") else text
-        return Wanted(text, host.strip("[]"), parts.port)
+        return parse_url(text) if "://" in text else parse_place(text)
     except ValueError:
-        raise ConfigError(f"'{text}' names no target", hint=help_text) from None
+        shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+        raise ConfigError(f"'{shown}' names no target", hint=FORMS) from None
+
+
+def parse_url(text: str) -> Wanted:
+    """Raises ValueError for anything but an http URL; one with a password would be shown with it."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or parts.username is not None:
+        raise ValueError("no http URL, or one with a user")
+    tls = parts.scheme == "https"
+    path = quote(parts.path or "/", safe=KEPT) + (f"?{quote(parts.query, safe=KEPT)}" if parts.query else "")
+    return Wanted(text, host_of(parts), port_in(parts) or (443 if tls else 80), path, tls)
+
+
+def parse_place(text: str) -> Wanted:
+    """Raises ValueError for anything but NAME, NAME:PORT or ADDRESS:PORT."""
+    parts = urlsplit(f"//{text}")
+    if parts.path or parts.query or parts.fragment or parts.username is not None:
+        raise ValueError("more than a place")
+    return Wanted(text, host_of(parts), port_in(parts))
+
+
+def host_of(parts: SplitResult) -> str:
+    """As it was written, for the names of containers have upper case and lower case."""
+    place = parts.netloc
+    host = (place.rpartition(":")[0] if parts.port is not None or place.endswith(":") else place).strip("[]")
+    if not host or len(host) > LONGEST or any(one.isspace() or one in "[]" for one in host):
+        raise ValueError("no name")
+    return host
+
+
+def port_in(parts: SplitResult) -> int | None:
+    if parts.port == 0:
+        raise ValueError("nothing listens on port 0")
+    return parts.port
 
 
 def find(wanted: Wanted, world: World, *, client: Replica | None = None) -> tuple[Meant, ...]:
