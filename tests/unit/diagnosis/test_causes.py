@@ -9,7 +9,8 @@ from pathlib import Path
 
 import fleetctl
 from fleetctl.diagnosis.causes import CAUSES, HOPS, UNKNOWN
-from fleetctl.diagnosis.judge import CONSEQUENCES, HARMLESS_WHILE_ANSWERING
+from fleetctl.diagnosis.consequences import CONSEQUENCES
+from fleetctl.diagnosis.judge import HARMLESS_WHILE_ANSWERING
 
 PACKAGE = Path(fleetctl.__file__).parent
 CASES = Path(__file__).parents[2] / "cases" / "diagnosis"

@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from fleetctl.diagnosis.causes import CAUSES, HOPS
-from fleetctl.diagnosis.judge import CONSEQUENCES, dead_alias, judge, settle
+from fleetctl.diagnosis.consequences import CONSEQUENCES
+from fleetctl.diagnosis.judge import dead_alias, judge, settle
 from fleetctl.diagnosis.scene import Scene, Target, Verdict, finding
 from fleetctl.state.network import Attachment, Interface, Namespace, Topology
 from fleetctl.state.observed import Endpoint, Replica
