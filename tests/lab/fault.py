@@ -51,20 +51,8 @@ def fault(
     """Make a row of a generator that breaks something before its yield and heals it after."""
 
     def register(injection: Callable[[Fleet], Iterator[None]]) -> Callable[[Fleet], Iterator[None]]:
-        FAULTS.append(
-            Fault(
-                row,
-                title,
-                asks,
-                expects,
-                contextlib.contextmanager(injection),
-                tolerates,
-                reachable,
-                healthy,
-                place,
-                from_outside,
-            )
-        )
+        inject = contextlib.contextmanager(injection)
+        FAULTS.append(Fault(row, title, asks, expects, inject, tolerates, reachable, healthy, place, from_outside))
         return injection
 
     return register

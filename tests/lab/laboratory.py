@@ -102,9 +102,9 @@ class Laboratory:
         """Start dockerd with everything it keeps in the laboratory's folder, and wait until it answers."""
         command = [
             "dockerd", "--host", self.endpoint, "--host", f"tcp://{REMOTE_ENDPOINT}",
-            "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"), "--pidfile", str(self.folder / "engine.pid"),
-            "--cgroup-parent", f"/{self.name}", "--bip", "10.231.0.1/24",
-            "--default-address-pool", "base=10.232.0.0/16,size=24", *options,
+            "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"),
+            "--pidfile", str(self.folder / "engine.pid"), "--cgroup-parent", f"/{self.name}",
+            "--bip", "10.231.0.1/24", "--default-address-pool", "base=10.232.0.0/16,size=24", *options,
         ]  # fmt: skip
         with (self.folder / "engine.log").open("ab") as log:
             self._engine = subprocess.Popen(  # nsenter becomes dockerd: its pid is the engine's

@@ -43,7 +43,7 @@ def summary(results: Mapping[str, Result]) -> str:
 def table(faults: list[Fault], results: Mapping[str, Result]) -> list[str]:
     lines = ["| # | Fault | Asked | Expected | Said | | s |", "|---|---|---|---|---|---|---|"]
     for fault in faults:
-        expected = ", ".join(f"`{cause}`" for cause in fault.expects)
+        expected = ", ".join(f"`{cause.replace('|', '` or `')}`" for cause in fault.expects)
         lines.append(
             f"| {fault.row} | {fault.title} | `{fault.asks}` | {expected} | {answer(results.get(fault.row))} |"
         )
