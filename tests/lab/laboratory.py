@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 HOST_ADDRESS = "198.18.0.1"  # of the range for measuring networks (RFC 2544); these namespaces know no other network
 OUTSIDE_ADDRESS = "198.18.0.2"
 REMOTE_ENDPOINT = f"{HOST_ADDRESS}:2375"
-"""Where the engine answers those who are outside, without TLS: nobody but the laboratory can reach it."""
+"""Where the engine answers those who are outside, without TLS: nobody but the laboratory can reach it. It has to be
+told --tls=false, or it waits for 15 s to frighten us."""
 PATIENCE = 20.0
 """Seconds that a state may take to come about."""
 T = TypeVar("T")
@@ -101,7 +102,7 @@ class Laboratory:
     def start_engine(self, *options: str) -> None:
         """Start dockerd with everything it keeps in the laboratory's folder, and wait until it answers."""
         command = [
-            "dockerd", "--host", self.endpoint, "--host", f"tcp://{REMOTE_ENDPOINT}",
+            "dockerd", "--host", self.endpoint, "--host", f"tcp://{REMOTE_ENDPOINT}", "--tls=false",
             "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"),
             "--pidfile", str(self.folder / "engine.pid"), "--cgroup-parent", f"/{self.name}",
             "--bip", "10.231.0.1/24", "--default-address-pool", "base=10.232.0.0/16,size=24", *options,
