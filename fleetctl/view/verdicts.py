@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.padding import Padding
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.text import Text
 
 from fleetctl.diagnosis.causes import HOPS
@@ -17,6 +17,22 @@ GOOD, BAD, UNSURE, UNKNOWN = ("✓", "green"), ("✗", "red"), ("!", "yellow"), 
 HOP = max(map(len, HOPS))
 WAYS = 6
 """Ways of one kind of outcome that are listed one by one."""
+NARROWEST = 20
+"""Columns of text that a line has in any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A text behind its label; what does not fit goes on under the text's beginning."""
+
+    label: Text
+    text: Text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        indent = self.label.cell_len
+        for number, part in enumerate(self.text.wrap(console, max(options.max_width - indent, NARROWEST))):
+            part.rstrip()
+            yield Text.assemble(Text(" " * indent) if number else self.label, part)
 
 
 def verdicts_document(verdicts: Sequence[Verdict], vantage: str) -> dict[str, Any]:
@@ -49,7 +65,11 @@ def verdict_document(verdict: Verdict) -> dict[str, Any]:
         **(
             finding_document(first)
             if first
-            else {**dict.fromkeys(("hop", "cause", "where", "cure")), "evidence": [], "commands": []}
+            else {
+                **dict.fromkeys(("hop", "cause", "level", "meaning", "where", "cure")),
+                "evidence": [],
+                "commands": [],
+            }
         ),
         "findings": [finding_document(one) for one in verdict.findings],
         "ways": [way_document(one) for one in verdict.judged],
@@ -93,14 +113,14 @@ def verdicts_view(verdicts: Sequence[Verdict], *, walk: bool) -> RenderableType:
     for verdict in verdicts:
         parts.append(headline(verdict))
         if walk or not verdict.reachable or verdict.findings:
-            parts += [Padding(part, (0, 0, 0, 2), expand=False) for part in details(verdict, walk=walk)]
+            parts += details(verdict)
     return Group(*parts)
 
 
-def headline(verdict: Verdict) -> Text:
+def headline(verdict: Verdict) -> Line:
     good = [one for one in verdict.judged if one.good]
     mark, colour = {True: GOOD, False: BAD, None: UNKNOWN}[verdict.reachable]
-    line = Text.assemble((f"{mark} ", colour), (safe(shown_target(verdict)), "bold"))
+    line = Text.assemble((safe(shown_target(verdict)), "bold"))
     first = verdict.first
     if verdict.reachable is False and first is not None:
         line.append(f"  {first.cause}", "bold red")
@@ -112,7 +132,7 @@ def headline(verdict: Verdict) -> Text:
         line.append(f"  answers by {len(good)} {'way' if len(good) == 1 else 'ways'}, at most {slowest:.0f} ms")
     else:
         line.append("  in order; there is no TCP port to ask")
-    return line
+    return Line(Text(f"{mark} ", colour), line)
 
 
 def shown_target(verdict: Verdict) -> str:
@@ -122,48 +142,52 @@ def shown_target(verdict: Verdict) -> str:
     return f"{target.name}:{target.port}" if target.container is not None and target.port else target.name
 
 
-def details(verdict: Verdict, *, walk: bool) -> Iterator[RenderableType]:
+def details(verdict: Verdict) -> Iterator[Line]:
     """The ways, then the hops in their order, the broken ones with evidence and cure."""
     yield from ways(verdict)
     for hop in HOPS:
         for one in verdict.findings:
             if one.hop == hop:
-                yield from row(BAD if one.level == "fault" else UNSURE, hop, explained(one))
+                yield from explained(one)
         for proof in verdict.proofs:
             if proof.hop == hop:
-                yield from row(GOOD, hop, [Text(safe(proof.fact))])
+                yield Line(beginning(GOOD, hop), Text(safe(proof.fact)))
     for reason in verdict.unknown:
-        yield from row(UNKNOWN, "unknown", [Text(safe(reason))])
+        yield Line(beginning(UNKNOWN, "unknown"), Text(safe(reason)))
 
 
-def row(mark: tuple[str, str], hop: str, lines: Sequence[Text]) -> Iterator[RenderableType]:
-    """A hop and what is said of it; long lines are folded under its beginning."""
-    first, *rest = lines
-    yield Text.assemble(mark, " ", (hop.ljust(HOP), "dim" if mark is GOOD else "bold"), " ", first)
-    for line in rest:
-        yield Padding(line, (0, 0, 0, 3 + HOP), expand=False)
+def beginning(mark: tuple[str, str], hop: str) -> Text:
+    """A mark and the hop that it is about."""
+    return Text.assemble("  ", mark, " ", (hop.ljust(HOP), "dim" if mark is GOOD else "bold"), " ")
 
 
-def ways(verdict: Verdict) -> Iterator[Text]:
+def ways(verdict: Verdict) -> Iterator[Line]:
     """From where it answers and from where not; many alike in one line."""
     alike: dict[tuple[bool | None, str], list[str]] = {}
     for one in verdict.judged:
         told = "answers" if one.good else one.told
         alike.setdefault((one.good, told), []).append(one.way.source)
-    for (good, told), sources in alike.items():
+    for (good, told), every in alike.items():
+        sources = list(dict.fromkeys(every))
         more = f" and {len(sources) - WAYS} more" if len(sources) > WAYS else ""
         style = {True: "green", False: "red", None: "yellow"}[good]
-        yield Text.assemble("from ", safe(", ".join(dict.fromkeys(sources[:WAYS]))), more, ": ", (safe(told), style))
+        listed = safe(", ".join(sources[:WAYS]))
+        yield Line(Text("  from "), Text.assemble(listed, more, ": ", (safe(told), style)))
 
 
-def explained(one: Finding) -> list[Text]:
+def explained(one: Finding) -> Iterator[Line]:
     """The cause, what was seen and where, and the cure."""
-    style = "bold red" if one.level == "fault" else "bold yellow"
-    lines = [Text.assemble((one.cause, style), f" at {safe(one.where)}: {one.meaning}")]
+    mark, style = (BAD, "bold red") if one.level == "fault" else (UNSURE, "bold yellow")
+    cause = Text.assemble((one.cause, style), f" at {safe(one.where)}: {one.meaning}")
+    yield Line(beginning(mark, one.hop), cause)
     for fact in one.evidence:
-        lines.append(Text(f"seen  {safe(fact.fact)}"))
+        yield below("seen  ", Text(safe(fact.fact)))
         if fact.command:
-            lines.append(Text(f"      $ {safe(fact.command)}", "dim"))
-    lines.append(Text.assemble("cure  ", (safe(one.cure), "green")))
-    lines += [Text(f"      $ {safe(command)}", "cyan") for command in one.commands]
-    return lines
+            yield below("      $ ", Text(safe(fact.command), "dim"))
+    yield below("cure  ", Text(safe(one.cure), "green"))
+    yield from (below("      $ ", Text(safe(command), "cyan")) for command in one.commands)
+
+
+def below(label: str, text: Text) -> Line:
+    """Under the cause that it belongs to."""
+    return Line(Text(" " * (HOP + 5) + label), text)
