@@ -28,11 +28,7 @@ def networks(container: Replica, scene: Scene) -> Iterator[Finding | Proof]:
         yield finding("host-network", name, seen, cure="ask the host's address at the server's own port")
         return
     missing = [] if mode in container.endpoints or mode in ("", "default", "bridge") or ":" in mode else [mode]
-    siblings = [
-        other
-        for other in scene.containers
-        if container.service and other.service == container.service and other.id != container.id and other.pid
-    ]
+    siblings = [other for other in scene.siblings(container) if container.service and other.pid]
     shared = set.intersection(*(set(one.endpoints) for one in siblings)) if siblings else set()
     missing += sorted(shared - set(container.endpoints) - set(missing))
     known = {one.name: one for one in scene.networks}

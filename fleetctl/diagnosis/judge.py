@@ -187,11 +187,12 @@ def in_general(target: Target, asked: Replica, scene: Scene, *, broken: list[Way
         yield from publishing.path_mtu(network, scene, scene.filters.get(None))
     if target.port is None:
         return
-    address = next((way.address for way in target.ways if way.vantage in ("host", "client", "own")), None)
-    if address is None:
-        return
-    found = list(sockets.examine(asked, address, target.port, scene))
-    yield from found if broken else (part for part in found if isinstance(part, Proof))
+    direct = [way for way in broken if way.vantage in ("host", "client")]
+    for address in dict.fromkeys(
+        way.address for way in direct or target.ways if way.vantage in ("host", "client", "own")
+    ):
+        found = sockets.examine(asked, address, target.port, scene)
+        yield from (part for part in found if broken or isinstance(part, Proof))
 
 
 def networks_of(target: Target, asked: Replica, scene: Scene) -> tuple[WiredNetwork, ...]:

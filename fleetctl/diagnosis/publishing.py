@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 
 from fleetctl.diagnosis.packet import Packet, fate
 from fleetctl.diagnosis.routing import default_route
@@ -253,7 +254,13 @@ def not_reached(way: Way, container: Replica, scene: Scene) -> Iterator[Finding]
     here = [one for one in scene.host.listeners or () if one.protocol == "tcp" and one.port == port.host_port]
     served = any(all(process.name != "dockerd" for process in one.processes) for one in here)
     show = f"docker port {container.name}"
-    if way.address == "::1" and outcome.error == "ECONNREFUSED":
+    if not scene.local and ip_address(way.address).is_loopback:
+        seen = Evidence(
+            f"{way.address} is this host, and the engine publishes its ports on another one", "docker context ls"
+        )
+        cure = "ask the host that the engine runs on"
+        yield finding("foreign-engine", f"{way.address}:{port.host_port}", seen, cure=cure)
+    elif way.address == "::1" and outcome.error == "ECONNREFUSED":
         seen = Evidence(f"port {port.host_port} is published on {port.host_ip or '0.0.0.0'}, asked was ::1", show)  # noqa: S104
         yield (
             no_proxy(way, seen)

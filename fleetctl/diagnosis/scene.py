@@ -168,6 +168,14 @@ class Scene:
                 return container
         return None
 
+    def siblings(self, container: Replica) -> tuple[Replica, ...]:
+        """The other replicas of its service; of a stranger the other containers of its image and command."""
+
+        def kind(one: Replica) -> tuple[str, ...]:
+            return (one.fleet, one.service) if one.service else ("", "", one.image_id, one.command)
+
+        return tuple(one for one in self.containers if one.id != container.id and kind(one) == kind(container))
+
     def host_interface(self, name: str | None) -> Interface | None:
         return next((one for one in self.host.interfaces or () if one.name == name), None)
 

@@ -71,6 +71,8 @@ def missing(container: Replica, address: str, port: int, here: list[Listener], s
         ports = sorted({one.port for one in others})
         there = ", ".join(map(str, ports))
         cure = f"ask port {there} (x-fleet.http.port, or the published port's target), or let the server use {port}"
+        if all(one.reach == "loopback only" for one in others):
+            cure = f"let the server bind 0.0.0.0:{port}: what listens on 127.0.0.1 is reached inside only"
         yield finding("wrong-port", name, seen, cure=cure)
         return
     yield nothing_listens(container, port, scene, Evidence("no process in it listens on any TCP port", show))
@@ -120,13 +122,8 @@ def nothing_listens(container: Replica, port: int, scene: Scene, seen: Evidence)
 
 def healthy_sibling(container: Replica, port: int, scene: Scene) -> Replica | None:
     """Another replica of the same service, or container of the same image and command, that listens on the port."""
-    for other in scene.containers:
-        alike = (
-            other.service == container.service
-            if container.service
-            else (other.image_id, other.command) == (container.image_id, container.command)
-        )
-        if alike and other.id != container.id and any(one.port == port for one in scene.inside(other).listeners or ()):
+    for other in scene.siblings(container):
+        if any(one.port == port for one in scene.inside(other).listeners or ()):
             return other
     return None
 

@@ -142,9 +142,8 @@ def container_pid(name: str, way: Way, target: Replica) -> int | None:
 
 def healthy(target: Replica, scene: Scene) -> Replica | None:
     """Another running container of the same service, or of the same image."""
-    for other in scene.containers:
-        alike = other.service == target.service if target.service else other.image_id == target.image_id
-        if alike and other.id != target.id and other.state == "running" and other.pid in scene.namespaces:
+    for other in scene.siblings(target):
+        if other.state == "running" and other.pid in scene.namespaces:
             return other
     return None
 

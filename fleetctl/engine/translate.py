@@ -53,6 +53,7 @@ def replica_from_list(entry: Json) -> Replica:
         digests=digests_from_label(marks.get(labels.DIGESTS)),
         run=marks.get(labels.RUN, ""),
         exit_code=int(code.group(1)) if code else None,
+        fleet=marks.get(labels.FLEET, ""),
     )
 
 

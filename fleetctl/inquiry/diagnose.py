@@ -30,7 +30,7 @@ from fleetctl.net.join import join_topology
 from fleetctl.spec.model import Fleet
 from fleetctl.state.network import Namespace, Topology
 from fleetctl.state.observed import AT_REST, Replica
-from fleetctl.state.probes import NOT_ASKED, Probe, Question, Resolution
+from fleetctl.state.probes import NOT_ASKED, Outcome, Probe, Question, Resolution
 from fleetctl.vantage.base import Answer, Request, Vantage
 
 TRACE_TIME = 0.6
@@ -93,12 +93,12 @@ class Inquiry:
         open_cases = [case for case in cases if self.broken(case) and not self.is_plain(case, scene)]
         if open_cases:
             scene = self.scene(self.ask_again(open_cases), before=first)
-            untold = [case for case in open_cases if self.broken(case) and not self.is_plain(case, scene)]
+            untold = [case for case in open_cases if self.broken(case) and not self.is_plain(case, scene, waited=True)]
             if untold:
                 scene = self.scene(self.trace(untold), before=first)
         return with_dead_aliases(cases, [self.verdict(case, scene) for case in cases])
 
-    def is_plain(self, case: Case, scene: Scene) -> bool:
+    def is_plain(self, case: Case, scene: Scene, *, waited: bool = False) -> bool:
         """Whether facts explain the failure so far that no packet has to be sent for it: the container does not run, or
         the server was reached and it is up to it."""
         verdict = self.verdict(case, scene)
@@ -110,7 +110,8 @@ class Inquiry:
         outcomes = [case.ways[index].last for index in self.broken(case)]
         refused = all(one is not None and one.error == "ECONNREFUSED" for one in outcomes)
         taken = all(one is not None and one.connected and one.error == "timeout" for one in outcomes)
-        return (refused and first.hop == "socket") or (taken and first.hop == "accept-queue")
+        told = ("accept-queue", "http") if waited else ("accept-queue",)
+        return (refused and first.hop == "socket") or (taken and first.hop in told)
 
     def verdict(self, case: Case, scene: Scene) -> Verdict:
         """Judged, by the networks as they are now; with why there is nothing to ask where that is so."""
@@ -196,10 +197,8 @@ class Inquiry:
         )
         answer = self.vantage.ask(request)
         named: dict[Question | None, Resolution] = dict(zip(questions, answer.resolutions, strict=False))
-        for (case, index, probe), outcome in zip(probes, answer.outcomes, strict=False):
-            # What is published can be asked from here, whoever else cannot be.
-            here = outcome.error == NOT_ASKED and probe.vantage == "published"
-            case.ways[index] = replace(case.ways[index], outcome=ask(probe, stream_socket) if here else outcome)
+        for (case, index, _), outcome in zip(probes, self.outcomes(answer), strict=False):
+            case.ways[index] = replace(case.ways[index], outcome=outcome)
         for case in cases:
             for index, way in enumerate(case.ways):
                 question, control = question_for(way, case.meant), control_for(way)
@@ -210,6 +209,16 @@ class Inquiry:
                         control=named.get(control),
                     )
         return answer
+
+    def outcomes(self, answer: Answer) -> list[Outcome]:
+        """Those of the probes. Ports that an engine on another host publishes are asked from here: so do their users,
+        and what is 127.0.0.1 there is not here."""
+        return [
+            ask(one.probe, stream_socket)
+            if one.probe.vantage == "published" and (not self.engine.local or one.error == NOT_ASKED)
+            else one
+            for one in answer.outcomes
+        ]
 
     # Looking again, where something failed
 
@@ -226,7 +235,7 @@ class Inquiry:
         answer = self.vantage.ask(
             Request(self.pids(), deep=True, filters=(None,), probes=tuple(one[3] for one in probes))
         )
-        for (case, index, kind, _), outcome in zip(probes, answer.outcomes, strict=False):
+        for (case, index, kind, _), outcome in zip(probes, self.outcomes(answer), strict=False):
             case.ways[index] = with_another(case.ways[index], kind, outcome)
         return answer
 
@@ -243,7 +252,8 @@ class Inquiry:
         """One failed probe of a few cases, alone, with the rules that count it and the way of its packets."""
         chosen: list[tuple[Case, int, Probe]] = []
         for case in cases[:TRACED]:
-            index = trace_first(case, self.broken(case))
+            broken = [one for one in self.broken(case) if self.engine.local or case.ways[one].vantage != "published"]
+            index = trace_first(case, broken)
             outcome = case.ways[index].outcome if index is not None else None
             if index is not None and outcome is not None:
                 chosen.append((case, index, replace(outcome.probe, timeout=TRACE_TIME)))

@@ -48,7 +48,7 @@ def ways_to(
         for one in [meant.published] if meant.published else ports:
             yield Way(
                 "published",
-                reached_at(one, meant.address, host),
+                reached_at(one, meant.address if meant.published else None, host),
                 one.host_port or meant.wanted.port or 0,
                 published=one,
             )

@@ -44,7 +44,7 @@ class World:
 def look(fleet: Fleet | None, engine: DockerHost) -> World:
     """Everything the engine has, by two calls, and this host's own addresses."""
     containers, networks = engine.everything()
-    own = frozenset(one.id for one in engine.observe_replicas(fleet.name)) if fleet is not None else frozenset()
+    own = frozenset(one.id for one in containers if fleet is not None and one.fleet == fleet.name)
     addresses = frozenset[str]()
     if engine.local:
         addresses = local_ipv4(os.getpid())

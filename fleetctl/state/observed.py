@@ -81,6 +81,8 @@ class Replica:
     started: datetime | None = None
     pid: int | None = None
     inspection: Inspection | None = None
+    fleet: str = ""
+    """The fleet it belongs to; empty for a stranger."""
 
 
 @dataclass(frozen=True, slots=True)
