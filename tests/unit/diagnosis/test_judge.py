@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -97,6 +98,31 @@ def test_a_verdict_does_not_depend_on_the_order_of_containers_and_networks() -> 
 def test_a_dead_replica_behind_a_shared_name_is_told_at_the_name() -> None:
     verdict = dead_alias(judge(*seen_in(FOLDER / "stopped.txt")), "shop")
     assert [(one.cause, one.where) for one in verdict.findings] == [("dead-alias", "shop"), ("stopped", "web-1")]
+
+
+# What is shown is pasted into a shell
+
+HOSTILE = {"eth0": "e;$(reboot)", "lan": "l an;$(reboot)"}
+"""Whoever is root in a container names its interfaces; an engine takes any text for a network's name."""
+
+
+def renamed(node: Any) -> Any:
+    """With the hostile names instead of the harmless ones, as keys and as values."""
+    if isinstance(node, dict):
+        return {HOSTILE.get(key, key): renamed(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [renamed(one) for one in node]
+    return HOSTILE.get(node, node) if isinstance(node, str) else node
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_names_that_others_chose_are_quoted_in_every_command(path: Path) -> None:
+    data = renamed(change(healthy(), changes(path)))
+    seen = scene(data)
+    verdict = judge(target(data, seen), seen)
+    commands = [command for one in verdict.findings for command in one.commands]
+    commands += [fact.command for one in verdict.findings for fact in one.evidence]
+    assert [command for command in commands if "$(" in re.sub("'[^']*'", "", command)] == []
 
 
 # What is not known
