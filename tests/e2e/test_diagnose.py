@@ -204,6 +204,7 @@ def side_by_side(project: Project, *commands: list[str]) -> list[Done]:
 
 def test_nothing_on_the_host_or_in_a_container_is_changed(healthy: Project, broken: Project) -> None:
     before = [state(one) for one in (healthy, broken)]
+    assert all(one[place] for one in before for place in ("links", "rules", "settings"))
     diagnosed(healthy)
     diagnosed(broken, code=4)
     diagnosed(broken, "--from", "elsewhere-1", "--to", "deaf-1", code=4)
