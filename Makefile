@@ -30,7 +30,7 @@ check: env ## Lint, types, import law, unit and case tests; needs no engine
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest tests/unit tests/cases $(FLAGS)
-test: check engine base wheels ## Everything in check, then contract and end-to-end tests against the real engine
+test: check engine base wheels ## Everything in check, then contract and end-to-end and laboratory tests against the real engine
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) tests/contract tests/e2e tests/lab $(FLAGS)
 bench: env engine base wheels ## Measure speed, beside the peers that are installed
 	@for bench in bench/*.py; do $(BIN)/python "$$bench" $(FLAGS) || exit; done

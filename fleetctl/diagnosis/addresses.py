@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 
 from fleetctl.diagnosis.routing import default_route, route_to, shown
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Way, finding
 from fleetctl.state.network import Attachment, Interface, Namespace, WiredNetwork
-from fleetctl.state.observed import Inspection, Replica
+from fleetctl.state.observed import Replica
 
 STRICT = "1"
 """Reverse path filter by RFC 3704, strict (ip-sysctl, rp_filter)."""
@@ -15,18 +16,22 @@ STRICT = "1"
 
 def networks(container: Replica, scene: Scene) -> Iterator[Finding | Proof]:
     """Whether the container is in a network at all, and in those that its siblings are in."""
-    name, facts = container.name, container.inspection or Inspection()
-    show = f"docker inspect -f '{{{{json .NetworkSettings.Networks}}}}' {name}"
+    name, facts = container.name, container.inspection
+    if facts is None:
+        return
+    show = f"docker inspect -f '{{{{json .NetworkSettings.Networks}}}}' {quote(name)}"
     mode = facts.network_mode
     if mode == "none":
         seen = Evidence("it runs with network none: inside is only lo", show)
         cure = "give it a network"
-        yield finding("no-network", name, seen, cure=cure, commands=(f"docker network connect NETWORK {name}",))
+        yield finding("no-network", name, seen, cure=cure, commands=(f"docker network connect NETWORK {quote(name)}",))
         return
     if mode == "host":
         seen = Evidence("it uses the host's network: it has no address of its own and publishes nothing", show)
         yield finding("host-network", name, seen, cure="ask the host's address at the server's own port")
         return
+    if mode.startswith("container:"):
+        return  # it has the networks of that one
     missing = [] if mode in container.endpoints or mode in ("", "default", "bridge") or ":" in mode else [mode]
     siblings = [other for other in scene.siblings(container) if container.service and other.pid]
     shared = set.intersection(*(set(one.endpoints) for one in siblings)) if siblings else set()
@@ -43,7 +48,11 @@ def networks(container: Replica, scene: Scene) -> Iterator[Finding | Proof]:
         why = "it was made for it" if network == mode else f"{siblings[0].name} is"
         seen = Evidence(f"it is not in network {label}, although {why}", show)
         yield finding(
-            "disconnected", name, seen, cure="connect it again", commands=(f"docker network connect {label} {name}",)
+            "disconnected",
+            name,
+            seen,
+            cure="connect it again",
+            commands=(f"docker network connect {quote(label)} {quote(name)}",),
         )
     if not container.endpoints and not missing:
         seen = Evidence("it is in no network", show)
@@ -52,7 +61,7 @@ def networks(container: Replica, scene: Scene) -> Iterator[Finding | Proof]:
             name,
             seen,
             cure="connect it to a network",
-            commands=(f"docker network connect NETWORK {name}",),
+            commands=(f"docker network connect NETWORK {quote(name)}",),
         )
 
 
@@ -85,9 +94,11 @@ def duplicates(container: Replica, network: WiredNetwork, scene: Scene) -> Itera
         for one in scene.inside(other).interfaces or ():
             if any(cidr.partition("/")[0] == wanted for cidr in one.addresses):
                 enter = f"nsenter -t {other.pid} -n"
-                seen = Evidence(f"{one.name} of {other.name} has {wanted} too", f"{enter} ip addr show {one.name}")
+                seen = Evidence(
+                    f"{one.name} of {other.name} has {wanted} too", f"{enter} ip addr show {quote(one.name)}"
+                )
                 commands = tuple(
-                    f"{enter} ip addr del {cidr} dev {one.name}"
+                    f"{enter} ip addr del {quote(cidr)} dev {quote(one.name)}"
                     for cidr in one.addresses
                     if cidr.startswith(f"{wanted}/")
                 )
@@ -103,11 +114,11 @@ def address(container: Replica, attachment: Attachment, inner: Interface) -> Ite
         yield Proof("address", f"{inner.name} has {wanted or ', '.join(inner.addresses)}")
         return
     have = [one for one in inner.addresses if ":" not in one]
-    show = f"{enter} ip addr show {inner.name}"
+    show = f"{enter} ip addr show {quote(inner.name)}"
     commands = (
-        f"{enter} ip addr flush dev {inner.name} scope global",
-        f"{enter} ip addr add {wanted} dev {inner.name}",
-        *((f"{enter} ip route replace default via {attachment.gateway}",) if attachment.gateway else ()),
+        f"{enter} ip addr flush dev {quote(inner.name)} scope global",
+        f"{enter} ip addr add {wanted} dev {quote(inner.name)}",
+        *((f"{enter} ip route replace default via {quote(attachment.gateway)}",) if attachment.gateway else ()),
     )
     told = Evidence(f"the engine gave {inner.name} {wanted}; it has {', '.join(have) or 'no IPv4 address'}", show)
     plain = wanted.partition("/")[0]
@@ -132,7 +143,7 @@ def outward(container: Replica, network: WiredNetwork, scene: Scene) -> Iterator
         return
     enter, own = f"nsenter -t {container.pid} -n", default_route(namespace)
     gateways = {one.gateway for one in container.endpoints.values() if one.gateway}
-    commands = (f"{enter} ip route replace default via {attachment.gateway}",)
+    commands = (f"{enter} ip route replace default via {quote(attachment.gateway)}",)
     if own is None:
         seen = Evidence(
             "it has no default route, so nothing outside its networks is reached or answered", f"{enter} ip route"
@@ -161,7 +172,9 @@ def way_back(way: Way, target: Replica, scene: Scene) -> Iterator[Finding]:
     inner = end.interface if end else None
     route, enter = route_to(namespace, source), f"nsenter -t {target.pid} -n"
     if route is None or route.kind != "unicast" or (inner is not None and route.interface != inner.name):
-        seen = Evidence(f"to {source}, which asks, {target.name} has {shown(route)}", f"{enter} ip route get {source}")
+        seen = Evidence(
+            f"to {source}, which asks, {target.name} has {shown(route)}", f"{enter} ip route get {quote(source)}"
+        )
         cure = "remove that route or add the right one: the answer does not go back the way the request came"
         filtered = reverse_path_filter(target, namespace, inner, scene, way)
         if filtered is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from shlex import quote
 from urllib.parse import urlsplit
 
 from fleetctl.diagnosis.scene import Evidence, Finding, Scene, Target, Way, finding
@@ -55,12 +56,13 @@ def examine(way: Way, target: Target, container: Replica, scene: Scene) -> Itera
     if outcome is None or not outcome.connected:
         return
     name = container.name
-    show = f"curl -sv -m 5 http://{outcome.probe.address}:{outcome.probe.port}{outcome.probe.path or '/'}"
+    url = f"http://{outcome.probe.address}:{outcome.probe.port}{outcome.probe.path or '/'}"
+    show = f"curl -sv -m 5 {quote(url)}"
     seen = Evidence(f"from {way.source}: {told(outcome)}", show)
     if speaks_tls(way):
         byte = Evidence(
             "it speaks TLS: it answers a TLS greeting in kind",
-            f"openssl s_client -connect {outcome.probe.address}:{outcome.probe.port}",
+            f"openssl s_client -connect {quote(outcome.probe.address)}:{outcome.probe.port}",
         )
         yield finding(
             "tls-on-plain-port",
@@ -78,7 +80,7 @@ def examine(way: Way, target: Target, container: Replica, scene: Scene) -> Itera
             seen,
             Evidence("its listening queue is empty: it took the connection"),
             cure="the server took the request and does not answer: see its log, its workers and what they wait for",
-            commands=(f"docker top {name}", f"docker logs --tail 50 {name}"),
+            commands=(f"docker top {quote(name)}", f"docker logs --tail 50 {quote(name)}"),
         )
     elif outcome.error == "protocol":
         start = outcome.first[:32]
@@ -93,7 +95,7 @@ def examine(way: Way, target: Target, container: Replica, scene: Scene) -> Itera
 
 def status(way: Way, outcome: Outcome, target: Target, name: str, seen: Evidence) -> Iterator[Finding]:
     code = outcome.status or 0
-    logs = (f"docker logs --tail 50 {name}",)
+    logs = (f"docker logs --tail 50 {quote(name)}",)
     if to_localhost(outcome):
         where = Evidence(f"it redirects to {outcome.location}", seen.command)
         yield finding(
@@ -105,7 +107,7 @@ def status(way: Way, outcome: Outcome, target: Target, name: str, seen: Evidence
         )
     elif way.outcome is not None and host_matters(way):
         host = next(one.probe.host for one in way.other_hosts if one.answered and (one.status or 500) < 400)
-        other = Evidence(f"with 'Host: {host}' it answers", f"{seen.command} -H 'Host: {host}'")
+        other = Evidence(f"with 'Host: {host}' it answers", f"{seen.command} -H {quote(f'Host: {host}')}")
         yield finding(
             "host-refused",
             name,
@@ -140,7 +142,7 @@ def status(way: Way, outcome: Outcome, target: Target, name: str, seen: Evidence
             name,
             seen,
             cure="the network is in order: raise the client's time-out, or mend the latency",
-            commands=(f"docker top {name}", *logs),
+            commands=(f"docker top {quote(name)}", *logs),
         )
 
 
@@ -178,7 +180,7 @@ def health(container: Replica, scene: Scene, *, answers: bool) -> Iterator[Findi
     if container.health != "unhealthy" or container.state != "running":
         return
     facts = container.inspection or Inspection()
-    show = f"docker inspect -f '{{{{json .State.Health}}}}' {container.name}"
+    show = f"docker inspect -f '{{{{json .State.Health}}}}' {quote(container.name)}"
     printed = facts.health_output.strip().splitlines()
     seen = Evidence(f"its health check fails{f': {printed[-1]}' if printed else ''}", show)
     if answers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import ip_network
+from shlex import quote
 
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, finding
 from fleetctl.state.network import Listener
@@ -26,11 +27,11 @@ def examine(container: Replica, scene: Scene) -> Iterator[Finding | Proof]:
     frozen = (scene.inside(container).pressure or {}).get("frozen")
     state = Evidence(
         f"{name} is {container.state}{ending(container)}",
-        f"docker inspect -f '{{{{json .State}}}}' {name}",
+        f"docker inspect -f '{{{{json .State}}}}' {quote(name)}",
     )
     if container.state == "paused" or frozen:
         seen = Evidence("its cgroup is frozen" if frozen else "the engine says so", state.command)
-        yield finding("paused", name, state, seen, cure="go on with it", commands=(f"docker unpause {name}",))
+        yield finding("paused", name, state, seen, cure="go on with it", commands=(f"docker unpause {quote(name)}",))
     elif container.state == "running":
         since = f" since {container.started:%H:%M:%S} UTC" if container.started else ""
         yield Proof("container", f"running{since}, pid {container.pid}")
@@ -43,7 +44,7 @@ def examine(container: Replica, scene: Scene) -> Iterator[Finding | Proof]:
             count,
             *last_lines(container, scene),
             cure="it ends on every start: mend what its last log lines say",
-            commands=(f"docker logs --tail 50 {name}",),
+            commands=(f"docker logs --tail 50 {quote(name)}",),
         )
     elif container.state == "created":
         yield never_started(container, facts, scene, state)
@@ -58,10 +59,10 @@ def restarted(container: Replica, scene: Scene) -> Iterator[Finding]:
         return
     seen = Evidence(
         f"it runs for {age.total_seconds():.0f} s, and was started again {container.restarts} times",
-        f"docker inspect -f '{{{{.RestartCount}}}}' {container.name}",
+        f"docker inspect -f '{{{{.RestartCount}}}}' {quote(container.name)}",
     )
     cure = "it ends on every start: mend what its last log lines say"
-    commands = (f"docker logs --tail 50 {container.name}",)
+    commands = (f"docker logs --tail 50 {quote(container.name)}",)
     yield finding("restart-loop", container.name, seen, *last_lines(container, scene), cure=cure, commands=commands)
 
 
@@ -72,7 +73,7 @@ def ending(container: Replica) -> str:
 def ended(container: Replica, facts: Inspection, scene: Scene, state: Evidence) -> Finding:
     name, code = container.name, container.exit_code
     logs = last_lines(container, scene)
-    start = f"docker start {name}"
+    start = f"docker start {quote(name)}"
     if facts.out_of_memory:
         limit = f"its limit is {facts.memory} bytes" if facts.memory else "it has no limit of its own"
         killed = Evidence(f"the kernel killed it for want of memory; {limit}", state.command)
@@ -92,13 +93,13 @@ def ended(container: Replica, facts: Inspection, scene: Scene, state: Evidence) 
         cure = "another process holds the address: end it, or give this one another port"
         return finding("address-in-use", name, state, *logs, cure=cure)
     cure = "mend what its last log lines say, then start it"
-    return finding("crashed", name, state, *logs, cure=cure, commands=(f"docker logs --tail 50 {name}", start))
+    return finding("crashed", name, state, *logs, cure=cure, commands=(f"docker logs --tail 50 {quote(name)}", start))
 
 
 def never_started(container: Replica, facts: Inspection, scene: Scene, state: Evidence) -> Finding:
     """Why a created container does not run, by facts: a host port that somebody else has, a network without a free
     address, a command that is not there."""
-    name, start = container.name, f"docker start {container.name}"
+    name, start = container.name, f"docker start {quote(container.name)}"
     said = engine_says(facts)
     if container.exit_code in CANNOT_RUN:
         cure = "mend the command or entrypoint: it does not exist in the image, or cannot be executed"
@@ -138,7 +139,7 @@ def room(subnets: tuple[tuple[str, str | None], ...], scene: Scene, network_name
         taken = sum(1 for one in scene.containers if network_name in one.endpoints and one.endpoints[network_name].ipv4)
         if block.version == 4 and taken >= block.num_addresses - 3:
             fact = f"all addresses of {subnet} are given out: {taken} containers and the gateway"
-            return Evidence(fact, f"docker network inspect {network_name}")
+            return Evidence(fact, f"docker network inspect {quote(network_name)}")
     return None
 
 
@@ -148,4 +149,6 @@ def engine_says(facts: Inspection) -> tuple[Evidence, ...]:
 
 def last_lines(container: Replica, scene: Scene) -> tuple[Evidence, ...]:
     lines = [line for line in scene.last_lines.get(container.id, ()) if line.strip()][-LOG_LINES:]
-    return tuple(Evidence(f"its log ends: {line.strip()}", f"docker logs --tail 50 {container.name}") for line in lines)
+    return tuple(
+        Evidence(f"its log ends: {line.strip()}", f"docker logs --tail 50 {quote(container.name)}") for line in lines
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
+from shlex import quote
 
 from fleetctl.diagnosis.scene import Evidence, Finding, Scene, Way, finding
 from fleetctl.state.filters import FilterRule, RuleHit
@@ -33,17 +35,27 @@ def dropped_by_filter(way: Way) -> bool:
 
 def seen_rule(hit: RuleHit, enter: str = "") -> tuple[Evidence, str]:
     """The rule as evidence, and the command that deletes it."""
-    rule = hit.rule
-    tool = rule.tool
-    if rule.tool == "nft":
-        show, delete = f"{enter}nft -a list table {rule.table}", f"{enter}nft -a list chain {rule.table} {rule.chain}"
+    rule, tool = hit.rule, hit.rule.tool
+    if tool == "nft":
+        show = delete = f"{enter}nft -a list chain {shlex.join(rule.table.split())} {quote(rule.chain)}"
     else:
-        show = f"{enter}{tool} -t {rule.table} -L {rule.chain} -v -n --line-numbers"
-        delete = f"{enter}{tool} -t {rule.table} -D {rule.chain} {rule.position}"
-        if rule.position == 0:
-            delete = f"{enter}{tool} -t {rule.table} -P {rule.chain} ACCEPT"
+        show = f"{enter}{tool} -t {rule.table} -L {quote(rule.chain)} -v -n --line-numbers"
+        delete = enter + deletion(rule)
     fact = f"{place(rule)} counted {hit.packets} packet(s) of this probe: {rule.text}"
     return Evidence(fact, show), delete
+
+
+def deletion(rule: FilterRule) -> str:
+    """The command that takes a rule away by what it says, for its position changes with its neighbours; a policy is set
+    to ACCEPT."""
+    start = f"{rule.tool} -t {rule.table}"
+    if rule.position == 0:
+        return f"{start} -P {quote(rule.chain)} ACCEPT"
+    try:
+        _, chain, *match = shlex.split(rule.text)
+    except ValueError:
+        return f"{start} -D {quote(rule.chain)} {rule.position}"
+    return f"{start} -D {quote(chain)} {shlex.join(match)}"
 
 
 def place(rule: FilterRule) -> str:
@@ -71,7 +83,7 @@ def host_rule(hit: RuleHit, way: Way, target: Replica | None, scene: Scene) -> F
         and (both or rule.position == 0)
     ):
         why = Evidence(
-            f"network {settings.name} was made with enable_icc=false", f"docker network inspect {settings.name}"
+            f"network {settings.name} was made with enable_icc=false", f"docker network inspect {quote(settings.name)}"
         )
         cure = "make the network anew without com.docker.network.bridge.enable_icc: false (fleetctl down, up)"
         return finding("icc-disabled", settings.name, why, seen, cure=cure)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from shlex import quote
 
 from fleetctl.diagnosis import (
     addresses,
     answers,
     container,
+    elsewhere,
     filtering,
     links,
     naming,
     nexthop,
+    outward,
     publishing,
     sockets,
     unlisted,
@@ -28,7 +31,6 @@ from fleetctl.diagnosis.scene import (
     Verdict,
     Way,
     finding,
-    unknown_cause,
 )
 from fleetctl.state.network import WiredNetwork
 from fleetctl.state.observed import Replica
@@ -45,68 +47,64 @@ def judge(target: Target, scene: Scene) -> Verdict:
     asked = target.container
     judged = tuple(judge_way(way, target) for way in target.ways)
     if target.problem is not None or asked is None:
-        return Verdict(target, judged, tuple(settle(without_container(target, judged, scene))))
-    if sockets.overflowed(asked, scene):
-        judged = tuple(replace(one, good=True) if is_lossy(one.way) else one for one in judged)
+        return Verdict(target, judged, tuple(settle(elsewhere.examine(target, judged, scene))))
+    life = list(container.examine(asked, scene))
+    if any(isinstance(part, Finding) for part in life):
+        return verdict(target, scene, judged, life)
+    judged, strays = without_cut_off_peers(target, corrected(judged, asked, scene), scene)
     broken = [one.way for one in judged if one.good is False and one.way.vantage not in INFORMATIVE]
-    direct = [way for way in broken if way.vantage != "published"]
-    """docker-proxy takes connections to a published port for servers that cannot be reached."""
-    parts: list[Part] = list(container.examine(asked, scene))
-    stands_still = any(isinstance(part, Finding) for part in parts)
-    if not stands_still:
-        parts += in_general(target, asked, scene, broken=broken)
-        for number, way in enumerate(direct or broken):
-            seen = on_the_way(way, target, asked, scene)
-            # Every way is looked at, the hops of one are shown.
-            parts += (part for part in seen if number == 0 or isinstance(part, Finding))
-        if not broken:
-            parts += proven_by(judged, target, asked, scene)
-        parts += filter(None, (naming.proxies(way, target) for way in target.ways))
-    faults = settle(part for part in parts if isinstance(part, Finding))
-    known = [one for one in faults if one.level == "fault"]
-    if broken and not stands_still and not explained(known):
-        faults = settle(
-            [*faults, *(one for way in told_most(direct or broken) for one in unlisted.examine(way, asked, scene))]
-        )
+    # docker-proxy takes connections to a published port for servers that cannot be reached.
+    direct = [way for way in broken if way.vantage != "published"] or broken
+    parts = [*life, *strays, *in_general(target, asked, scene, broken=broken)]
+    for number, way in enumerate(direct):
+        # Every way is looked at, the hops of one are shown.
+        seen = on_the_way(way, target, asked, scene)
+        parts += (part for part in seen if number == 0 or isinstance(part, Finding))
+    parts += () if broken else proven_by(judged, target, asked, scene)
+    parts += filter(None, (naming.proxies(way, target) for way in target.ways))
+    known = settle(part for part in parts if isinstance(part, Finding) and part.level == "fault")
+    if broken and not explained(known):
+        parts += (one for way in told_most(direct) for one in unlisted.examine(way, asked, scene))
     answering = any(one.good for one in judged if one.way.vantage not in INFORMATIVE) and not broken
-    if not stands_still:
-        faults = settle([*faults, *answers.health(asked, scene, answers=answering)])
-    if answering:
-        harmless = HARMLESS_WHILE_ANSWERING if target.from_named else (*HARMLESS_WHILE_ANSWERING, "proxy-variables")
-        faults = [as_warning(one) if one.cause in harmless else one for one in faults]
+    parts += answers.health(asked, scene, answers=answering)
+    harmless = HARMLESS_WHILE_ANSWERING if answering else ()
+    if answering and not target.from_named:
+        harmless = (*harmless, "proxy-variables")
+    return verdict(target, scene, judged, parts, harmless=harmless)
+
+
+def verdict(
+    target: Target, scene: Scene, judged: tuple[Judged, ...], parts: Sequence[Part], *, harmless: Sequence[str] = ()
+) -> Verdict:
+    """Everything that was found, each once; what is `harmless` just now is a warning."""
+    found = (part for part in parts if isinstance(part, Finding))
+    findings = settle(as_warning(one) if one.cause in harmless else one for one in found)
     proofs = tuple(dict.fromkeys(part for part in parts if isinstance(part, Proof)))
-    return Verdict(target, judged, tuple(faults), proofs, unknown(target, scene))
+    return Verdict(target, judged, tuple(findings), proofs, unknown(target, scene))
 
 
-def without_container(target: Target, judged: Iterable[Judged], scene: Scene) -> Iterator[Finding]:
-    """What is wrong with a target that is no container of the engine."""
-    if target.problem is not None:
-        yield target.problem
-        return
+def corrected(judged: tuple[Judged, ...], asked: Replica, scene: Scene) -> tuple[Judged, ...]:
+    """A queue that overflowed for a moment loses no packets."""
+    if not sockets.overflowed(asked, scene):
+        return judged
+    return tuple(replace(one, good=True) if is_lossy(one.way) else one for one in judged)
+
+
+def without_cut_off_peers(
+    target: Target, judged: tuple[Judged, ...], scene: Scene
+) -> tuple[tuple[Judged, ...], list[Finding]]:
+    """A peer that nobody named and that is cut off itself says nothing about the target: it is told as a warning."""
+    kept: list[Judged] = []
+    strays: list[Finding] = []
     for one in judged:
-        if one.good is not False:
-            continue
-        found = [part for part in naming.name(one.way, target, scene) if isinstance(part, Finding)]
-        if one.way.client is not None and one.way.resolution is None:
-            found += publishing.egress(one.way.client, scene)
-            found += filtering.examine(one.way, None, scene)
-            found += outward_of(one.way.client, scene)
-        refused = one.way.last is not None and one.way.last.error == "ECONNREFUSED"
-        yield from found or [
-            unknown_cause(
-                "socket" if refused else "route",
-                f"{one.way.address}:{one.way.port}",
-                Evidence(f"from {one.way.source}: {one.told}"),
-                cure="no container of this engine has or publishes this address: look at the host that has it",
-            )
-        ]
-
-
-def outward_of(client: Replica, scene: Scene) -> Iterator[Finding]:
-    for network in scene.topology.networks:
-        if any(one.network_id == network.id for one in client.endpoints.values()):
-            parts = (*links.examine(client, network, scene, role="client"), *addresses.outward(client, network, scene))
-            yield from (part for part in parts if isinstance(part, Finding))
+        client = one.way.client
+        own: list[Finding] = []
+        if client is not None and one.good is False and not target.from_named:
+            parts = (*container.examine(client, scene), *clients_end(one.way, scene))
+            own = [as_warning(part) for part in parts if isinstance(part, Finding)]
+        kept.append(Judged(one.way, None, "it is cut off itself") if own else one)
+        strays += own
+    return tuple(kept), strays
 
 
 HARMLESS_WHILE_ANSWERING = (
@@ -165,9 +163,9 @@ def dead_alias(verdict: Verdict, name: str) -> Verdict:
     """The verdict on a container that shares its name with others that answer."""
     asked = verdict.target.container
     who = asked.name if asked else name
-    seen = Evidence(f"{name} leads to {who} too, which does not answer", f"docker inspect {who}")
+    seen = Evidence(f"{name} leads to {who} too, which does not answer", f"docker inspect {quote(who)}")
     cure = f"remove or mend {who}: until then some requests to {name} fail"
-    one = finding("dead-alias", name, seen, cure=cure, commands=(f"docker rm -f {who}",))
+    one = finding("dead-alias", name, seen, cure=cure, commands=(f"docker rm -f {quote(who)}",))
     return replace(verdict, findings=tuple(settle([*verdict.findings, one])))
 
 
@@ -184,7 +182,7 @@ def in_general(target: Target, asked: Replica, scene: Scene, *, broken: list[Way
         yield from addresses.duplicates(asked, network, scene)
         yield from addresses.outward(asked, network, scene)
         yield from publishing.from_outside(asked, network, scene)
-        yield from publishing.path_mtu(network, scene, scene.filters.get(None))
+        yield from outward.path_mtu(network, scene, scene.filters.get(None))
     if target.port is None:
         return
     direct = [way for way in broken if way.vantage in ("host", "client")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Way, finding
 from fleetctl.state.network import Attachment, Interface, WiredNetwork
@@ -20,11 +21,11 @@ def examine(container: Replica, network: WiredNetwork, scene: Scene, *, role: st
     if inner is None:
         yield without_interface(container, attachment, network, scene)
         return
-    yield from own_interface(container, attachment, inner)
-    if veth is None:
-        return
-    yield from host_end(container, attachment, veth, network)
-    if not mtus_differ(inner, veth):
+    wrong = list(own_interface(container, attachment, inner))
+    if veth is not None:
+        wrong += host_end(container, attachment, veth, network)
+    yield from wrong
+    if veth is not None and not wrong and not mtus_differ(inner, veth):
         yield Proof("link", f"{role}: {inner.name} ({inner.ifindex}) ⇄ {veth.name} ({veth.ifindex}), both up")
 
 
@@ -33,12 +34,12 @@ def without_interface(container: Replica, attachment: Attachment, network: Wired
     there = [one for one in scene.inside(container).interfaces or () if one.kind is not None and one.name != "lo"]
     show = f"nsenter -t {container.pid} -n ip link"
     reconnect = (
-        f"docker network disconnect -f {network.name} {name}",
-        f"docker network connect {network.name} {name}",
+        f"docker network disconnect -f {quote(network.name)} {quote(name)}",
+        f"docker network connect {quote(network.name)} {quote(name)}",
     )
     expected = Evidence(
         f"the engine gave it {attachment.engine_ipv4 or 'an address'} on an interface with MAC {attachment.engine_mac}",
-        f"docker inspect -f '{{{{json .NetworkSettings.Networks}}}}' {name}",
+        f"docker inspect -f '{{{{json .NetworkSettings.Networks}}}}' {quote(name)}",
     )
     listed = ", ".join(f"{one.name} ({one.mac})" for one in there) or "only lo"
     seen = Evidence(f"inside there is {listed}", show)
@@ -54,17 +55,17 @@ def own_interface(container: Replica, attachment: Attachment, inner: Interface) 
     name, enter = container.name, f"nsenter -t {container.pid} -n"
     if not inner.up:
         seen = Evidence(
-            f"{inner.name} in {name} is switched off (state {inner.state})", f"{enter} ip link show {inner.name}"
+            f"{inner.name} in {name} is switched off (state {inner.state})", f"{enter} ip link show {quote(inner.name)}"
         )
-        again = [f"{enter} ip link set {inner.name} up"]
+        again = [f"{enter} ip link set {quote(inner.name)} up"]
         if attachment.gateway:
-            again.append(f"{enter} ip route replace default via {attachment.gateway}")
+            again.append(f"{enter} ip route replace default via {quote(attachment.gateway)}")
         cure = "bring it up, and add the default route again, which went with it"
         yield finding("interface-down", name, seen, cure=cure, commands=tuple(again))
     if attachment.engine_mac and inner.mac != attachment.engine_mac:
         seen = Evidence(
             f"{inner.name} has MAC {inner.mac}, the engine gave {attachment.engine_mac}",
-            f"{enter} ip link show {inner.name}",
+            f"{enter} ip link show {quote(inner.name)}",
         )
         cure = "give it back its MAC, or have the others forget the old one (ip neigh flush)"
         yield finding(
@@ -72,7 +73,7 @@ def own_interface(container: Replica, attachment: Attachment, inner: Interface) 
             name,
             seen,
             cure=cure,
-            commands=(f"{enter} ip link set {inner.name} address {attachment.engine_mac}",),
+            commands=(f"{enter} ip link set {quote(inner.name)} address {quote(attachment.engine_mac)}",),
         )
 
 
@@ -80,24 +81,27 @@ def host_end(container: Replica, attachment: Attachment, veth: Interface, networ
     name, bridge = container.name, network.bridge
     if not veth.up:
         seen = Evidence(
-            f"{veth.name}, the host's end of {name}'s veth pair, is switched off", f"ip link show {veth.name}"
+            f"{veth.name}, the host's end of {name}'s veth pair, is switched off", f"ip link show {quote(veth.name)}"
         )
-        yield finding("veth-down", veth.name, seen, cure="bring it up", commands=(f"ip link set {veth.name} up",))
+        yield finding(
+            "veth-down", veth.name, seen, cure="bring it up", commands=(f"ip link set {quote(veth.name)} up",)
+        )
     if bridge is None:
         return
     if veth.bridge_ifindex != bridge.ifindex:
         seen = Evidence(
-            f"{veth.name} is plugged into {attachment.unknown.get('port', 'no bridge')}", f"ip link show {veth.name}"
+            f"{veth.name} is plugged into {attachment.unknown.get('port', 'no bridge')}",
+            f"ip link show {quote(veth.name)}",
         )
         if veth.bridge_ifindex is None:
-            seen = Evidence(f"{veth.name} is plugged into no bridge", f"ip link show {veth.name}")
-        commands = (f"ip link set {veth.name} master {bridge.name}",)
+            seen = Evidence(f"{veth.name} is plugged into no bridge", f"ip link show {quote(veth.name)}")
+        commands = (f"ip link set {quote(veth.name)} master {quote(bridge.name)}",)
         yield finding("port-detached", veth.name, seen, cure=f"plug it into {bridge.name}", commands=commands)
     elif veth.port is not None and veth.port.state != "forwarding" and veth.up and bridge.up:
-        seen = Evidence(f"bridge port {veth.name} is {veth.port.state}", f"bridge -d link show dev {veth.name}")
+        seen = Evidence(f"bridge port {veth.name} is {veth.port.state}", f"bridge -d link show dev {quote(veth.name)}")
         stp = Evidence(
             f"the spanning tree protocol is {'on' if bridge.stp else 'off'} at {bridge.name}",
-            f"ip -d link show {bridge.name}",
+            f"ip -d link show {quote(bridge.name)}",
         )
         cure = "switch the spanning tree protocol off, or wait out its forward delay (twice 15 s)"
         yield finding(
@@ -106,7 +110,7 @@ def host_end(container: Replica, attachment: Attachment, veth: Interface, networ
             seen,
             stp,
             cure=cure,
-            commands=(f"ip link set {bridge.name} type bridge stp_state 0",),
+            commands=(f"ip link set {quote(bridge.name)} type bridge stp_state 0",),
         )
 
 
@@ -126,12 +130,12 @@ def mtu(container: Replica, network: WiredNetwork, scene: Scene) -> Iterator[Fin
         right = max(right, inner.mtu, veth.mtu)
         commands = []
         if veth.mtu != right:
-            commands.append(f"ip link set {veth.name} mtu {right}")
+            commands.append(f"ip link set {quote(veth.name)} mtu {right}")
         if inner.mtu != right:
-            commands.append(f"{enter} ip link set {inner.name} mtu {right}")
+            commands.append(f"{enter} ip link set {quote(inner.name)} mtu {right}")
         seen = Evidence(
             f"{inner.name} in {container.name} has MTU {inner.mtu}, its other end {veth.name} {veth.mtu}",
-            f"ip link show {veth.name}",
+            f"ip link show {quote(veth.name)}",
         )
         yield finding(
             "mtu-mismatch", container.name, seen, cure="give both ends the same MTU", commands=tuple(commands)
@@ -150,8 +154,10 @@ def bridge(network: WiredNetwork, scene: Scene) -> Iterator[Finding | Proof]:
         yield finding("bridge-down", network.name, seen, cure=cure)
         return
     if not own.up:
-        seen = Evidence(f"{own.name} is switched off", f"ip link show {own.name}")
-        yield finding("bridge-down", own.name, seen, cure="bring it up", commands=(f"ip link set {own.name} up",))
+        seen = Evidence(f"{own.name} is switched off", f"ip link show {quote(own.name)}")
+        yield finding(
+            "bridge-down", own.name, seen, cure="bring it up", commands=(f"ip link set {quote(own.name)} up",)
+        )
         return
     yield Proof("link", f"bridge {own.name} up, MTU {own.mtu}")
 
@@ -170,23 +176,23 @@ def when_failed(way: Way, target: Replica, scene: Scene) -> Iterator[Finding]:
     if veth.port.isolated and other is not None and other.port is not None and other.port.isolated:
         seen = Evidence(
             f"ports {other.name} and {veth.name} of {own.name} are isolated: they reach the bridge, not each other",
-            f"bridge -d link show dev {veth.name}",
+            f"bridge -d link show dev {quote(veth.name)}",
         )
-        commands = tuple(f"bridge link set dev {one} isolated off" for one in (veth.name, other.name))
+        commands = tuple(f"bridge link set dev {quote(one)} isolated off" for one in (veth.name, other.name))
         yield finding("port-isolated", veth.name, seen, cure="end the isolation", commands=commands)
     for port in filter(None, (other, veth)):
         learnt = any(one.port_ifindex == port.ifindex and not one.own for one in scene.host.forwarding or ())
         if port.port is not None and not port.port.learning and not port.port.flood and not learnt:
             seen = Evidence(
                 f"port {port.name} of {own.name} neither learns nor floods, and no MAC is known behind it",
-                f"bridge fdb show dev {port.name}",
+                f"bridge fdb show dev {quote(port.name)}",
             )
-            commands = (f"bridge link set dev {port.name} learning on flood on",)
+            commands = (f"bridge link set dev {quote(port.name)} learning on flood on",)
             yield finding(
                 "port-not-flooding", port.name, seen, cure="switch learning and flooding on", commands=commands
             )
     if own.vlan_filtering:
-        seen = Evidence(f"{own.name} filters VLANs", f"bridge vlan show dev {veth.name}")
+        seen = Evidence(f"{own.name} filters VLANs", f"bridge vlan show dev {quote(veth.name)}")
         yield finding(
             "vlan-filtered",
             veth.name,

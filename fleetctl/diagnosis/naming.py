@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Target, Way, finding
 from fleetctl.state.network import Resolver
@@ -54,10 +55,10 @@ def apart(way: Way, target: Replica) -> Iterator[Finding]:
     own, others = ", ".join(container.endpoints) or "none", ", ".join(target.endpoints) or "none"
     seen = Evidence(
         f"{container.name} is in network {own}, {target.name} in {others}: the engine keeps networks apart",
-        f"docker inspect -f '{{{{json .NetworkSettings.Networks}}}}' {container.name}",
+        f"docker inspect -f '{{{{json .NetworkSettings.Networks}}}}' {quote(container.name)}",
     )
     network = next(iter(target.endpoints), "NETWORK")
-    commands = (f"docker network connect {network} {container.name}",)
+    commands = (f"docker network connect {quote(network)} {quote(container.name)}",)
     yield finding(
         "different-network", container.name, seen, cure="connect the client to that network", commands=commands
     )
@@ -83,7 +84,7 @@ def proxies(way: Way, asked: Target) -> Finding | None:
         return None
     seen = Evidence(
         f"{container.name} has http_proxy={proxy}, and no_proxy does not name {target.service or target.name}",
-        f"docker inspect -f '{{{{json .Config.Env}}}}' {container.name}",
+        f"docker inspect -f '{{{{json .Config.Env}}}}' {quote(container.name)}",
     )
     cure = f"set no_proxy so that it names {target.service or target.name} (environment: NO_PROXY and no_proxy)"
     return finding("proxy-variables", container.name, seen, cure=cure)
@@ -100,7 +101,7 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
         if strangers:
             seen = Evidence(
                 f"{asked} leads {container.name} to {', '.join(found.addresses)}, not to {', '.join(sorted(expected))}",
-                f"docker exec {container.name} getent hosts {asked}",
+                f"docker exec {quote(container.name)} getent hosts {quote(asked)}",
             )
             owner = scene.owner(strangers[0])
             who = Evidence(f"{strangers[0]} belongs to {owner.name if owner else 'no container'} now")
@@ -121,7 +122,7 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
     listing = f"cat /proc/{container.pid}/root/etc/resolv.conf"
     failed = Evidence(
         f"{container.name} asked for {asked}: {found.error} after {found.milliseconds / 1000:.1f} s",
-        f"{enter} dig @{DOCKER_DNS} {asked}",
+        f"{enter} dig @{quote(DOCKER_DNS)} {quote(asked)}",
     )
     if DOCKER_DNS not in resolver.nameservers and resolver.nameservers:
         seen = Evidence(f"resolv.conf names {', '.join(resolver.nameservers)}, not Docker's {DOCKER_DNS}", listing)
@@ -131,7 +132,7 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
             failed,
             seen,
             cure=f"let resolv.conf say 'nameserver {DOCKER_DNS}' again, or make the container anew",
-            commands=(f"docker restart {container.name}",),
+            commands=(f"docker restart {quote(container.name)}",),
         )
     elif (found.asked and found.asked[0].rstrip(".") != asked.rstrip(".") and is_heard(way)) or (
         resolver.search and asked.count(".") < resolver.ndots
@@ -158,7 +159,7 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
             failed,
             seen,
             cure="restart the client's container, which adds the rule again",
-            commands=(f"docker restart {container.name}",),
+            commands=(f"docker restart {quote(container.name)}",),
         )
     else:
         yield nowhere(asked, container, failed, scene)
@@ -175,16 +176,16 @@ def nowhere(asked: str, container: Replica, failed: Evidence, scene: Scene) -> F
     dead = [one for one in owners if one.state not in ("running", "paused")]
     if owners and len(dead) == len(owners):
         seen = Evidence(
-            f"{asked} is {dead[0].name}, which is {dead[0].state}", f"docker ps -a --filter name={dead[0].name}"
+            f"{asked} is {dead[0].name}, which is {dead[0].state}", f"docker ps -a --filter name={quote(dead[0].name)}"
         )
         return finding(
-            "stopped", dead[0].name, failed, seen, cure="start it", commands=(f"docker start {dead[0].name}",)
+            "stopped", dead[0].name, failed, seen, cure="start it", commands=(f"docker start {quote(dead[0].name)}",)
         )
     if owners:
         own, others = ", ".join(container.endpoints) or "none", ", ".join(owners[0].endpoints) or "none"
         seen = Evidence(
             f"{asked} is {owners[0].name} in {others}; {container.name} is in {own}",
-            f"docker network inspect {others.partition(',')[0]}",
+            f"docker network inspect {quote(others.partition(',')[0])}",
         )
         return finding(
             "different-network",
@@ -192,7 +193,7 @@ def nowhere(asked: str, container: Replica, failed: Evidence, scene: Scene) -> F
             failed,
             seen,
             cure="connect the client to that network",
-            commands=(f"docker network connect {others.partition(',')[0]} {container.name}",),
+            commands=(f"docker network connect {quote(others.partition(',')[0])} {quote(container.name)}",),
         )
     return finding(
         "unknown-name",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 
 from fleetctl.diagnosis.routing import own_rules, route_to, shown
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Way, finding, unknown_cause
@@ -31,7 +32,8 @@ def route(way: Way, scene: Scene) -> Iterator[Finding | Proof]:
     found = route_to(namespace, way.address)
     who, enter = (way.client.name, f"nsenter -t {way.client.pid} -n ") if way.client else ("the host", "")
     seen = Evidence(
-        f"to {way.address} {who} has {shown(found)}; expected is dev {expected}", f"{enter}ip route get {way.address}"
+        f"to {way.address} {who} has {shown(found)}; expected is dev {expected}",
+        f"{enter}ip route get {quote(way.address)}",
     )
     if expected is None or (found is not None and found.interface == expected and found.kind == "unicast"):
         rules = own_rules(namespace)
@@ -52,9 +54,9 @@ def route(way: Way, scene: Scene) -> Iterator[Finding | Proof]:
     subnets = ", ".join(subnet for subnet, _ in network.subnets)
     cure = f"remove that route, or give the network another subnet than {subnets}"
     delete = (
-        (f"{enter}ip route del {found.destination}",)
+        (f"{enter}ip route del {quote(found.destination)}",)
         if found and found.destination != "0.0.0.0/0"
-        else (f"{enter}ip route add {network.subnets[0][0]} dev {expected}",)
+        else (f"{enter}ip route add {quote(network.subnets[0][0])} dev {quote(expected)}",)
         if network.subnets
         else ()
     )
@@ -76,7 +78,7 @@ def neighbour(way: Way, target: Replica, scene: Scene) -> Iterator[Finding | Pro
     elif entry.mac != end.engine_mac or end.interface.mac == end.engine_mac:
         seen = Evidence(
             f"{who} believes {way.address} at {entry.mac} ({entry.state}); {target.name} has {end.interface.mac}",
-            f"{enter}ip neigh show {way.address}",
+            f"{enter}ip neigh show {quote(way.address)}",
         )
         owner = next(
             (one.name for one in scene.containers for place in one.endpoints.values() if place.mac == entry.mac), None
@@ -88,5 +90,5 @@ def neighbour(way: Way, target: Replica, scene: Scene) -> Iterator[Finding | Pro
             seen,
             *more,
             cure="delete the entry, it is learnt anew",
-            commands=(f"{enter}ip neigh del {way.address} dev {entry.interface}",),
+            commands=(f"{enter}ip neigh del {quote(way.address)} dev {quote(entry.interface)}",),
         )

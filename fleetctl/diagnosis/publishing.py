@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from shlex import quote
 
+from fleetctl.diagnosis.filtering import deletion
+from fleetctl.diagnosis.outward import OUTSIDE, forwarding, is_managed, masquerade, own_address, uplink_name
 from fleetctl.diagnosis.packet import Packet, fate
-from fleetctl.diagnosis.routing import default_route
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Way, finding
 from fleetctl.state.filters import Filters
 from fleetctl.state.network import WiredNetwork
 from fleetctl.state.observed import Published, Replica
 
-OUTSIDE = "192.0.2.1"
-"""Stands for any address outside (RFC 5737, TEST-NET-1)."""
 ANYWHERE = (None, "", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
-IP_MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 
 
 def mapping(container: Replica, port: int | None, scene: Scene, *, by_published: bool) -> Iterator[Finding]:
@@ -31,7 +30,7 @@ def mapping(container: Replica, port: int | None, scene: Scene, *, by_published:
         if internal:
             seen = Evidence(
                 f"port {asked.container_port} was to be published, and is not: network {internal[0].name} is internal",
-                f"docker network inspect {internal[0].name}",
+                f"docker network inspect {quote(internal[0].name)}",
             )
             yield finding(
                 "internal-network",
@@ -50,7 +49,7 @@ def mapping(container: Replica, port: int | None, scene: Scene, *, by_published:
         there = ", ".join(map(str, sorted(heard)))
         seen = Evidence(
             f"host port {one.host_port} leads to container port {one.container_port}, but it listens on {there}",
-            f"docker port {container.name}",
+            f"docker port {quote(container.name)}",
         )
         right = next(iter(sorted(heard)))
         yield finding("published-to-wrong-port", container.name, seen, cure=f"publish {one.host_port}:{right} instead")
@@ -67,6 +66,7 @@ def from_outside(container: Replica, network: WiredNetwork, scene: Scene) -> Ite
         or endpoint is None
         or settings is None
         or settings.internal
+        or network.driver != "bridge"
     ):
         return
     published = [
@@ -95,10 +95,9 @@ def published_port(
     )
     turned = fate(filters, arriving, "prerouting")
     native = "nft" in filters.unknown or any(rule.tool == "nft" for rule in filters.rules)
-    managed = any(rule.table == "nat" for rule in filters.rules)
     goal = f"{address}:{port.container_port}"
     enters = has_entry(container, network)
-    if turned.passes and turned.rewritten_to is None and managed and not native and enters:
+    if turned.passes and turned.rewritten_to is None and is_managed(filters) and not native and enters:
         seen = Evidence(f"no NAT rule leads host port {port.host_port} to {goal}", "iptables -t nat -S")
         proxy = next((one for one in scene.host.listeners or () if one.port == port.host_port), None)
         masked = (
@@ -136,8 +135,8 @@ def published_port(
             yield finding("forward-policy", where, seen, cure=cure, commands=("systemctl restart docker",))
         else:
             cause = "legacy-filter-rule" if rule.tool.endswith("-legacy") else "filter-rule"
-            delete = f"{rule.tool} -t {rule.table} -D {rule.chain} {rule.position}"
-            yield finding(cause, where, seen, cure="delete that rule, or allow this before it", commands=(delete,))
+            cure = "delete that rule, or allow this before it"
+            yield finding(cause, where, seen, cure=cure, commands=(deletion(rule),))
     elif passes.passes:
         yield Proof("publish", f"host port {port.host_port} is turned to {goal} and forwarded")
 
@@ -150,101 +149,6 @@ def has_entry(container: Replica, network: WiredNetwork) -> bool:
     )
 
 
-def forwarding(network: WiredNetwork, scene: Scene, uplink: str) -> Iterator[Finding | Proof]:
-    settings = scene.host.settings or {}
-    bridge = network.bridge.name if network.bridge else ""
-    off = [
-        key
-        for key in ("ipv4.ip_forward", f"ipv4.conf.{bridge}.forwarding", f"ipv4.conf.{uplink}.forwarding")
-        if settings.get(key) == "0"
-    ]
-    if off:
-        key = off[0].replace(f".{bridge}.", f"/{bridge}/") if "." in bridge else off[0]
-        seen = Evidence(
-            f"net.{key} is 0: the host passes nothing on between {uplink} and {bridge}", f"sysctl net.{key}"
-        )
-        yield finding(
-            "forwarding-off", "the host", seen, cure="switch forwarding on", commands=(f"sysctl -w net.{key}=1",)
-        )
-    elif settings:
-        yield Proof("route", "the host forwards")
-
-
-def masquerade(
-    container: Replica, address: str | None, network: WiredNetwork, scene: Scene, filters: Filters, uplink: str
-) -> Iterator[Finding]:
-    settings = scene.settings(network)
-    if address is None or settings is None or settings.options.get(IP_MASQUERADE) == "false":
-        return
-    if "nft" in filters.unknown or any(rule.tool == "nft" for rule in filters.rules):
-        return
-    if not any(rule.table == "nat" for rule in filters.rules):
-        return  # the engine leaves the rules to somebody else
-    leaving = Packet(address, OUTSIDE, 443, out_interface=uplink, destination_is_local=False, source_is_local=False)
-    left = fate(filters, leaving, "postrouting")
-    if left.passes and left.masqueraded is False:
-        subnet = network.subnets[0][0] if network.subnets else address
-        bridge = network.bridge.name if network.bridge else "BRIDGE"
-        seen = Evidence(
-            f"no rule hides {subnet} behind the host's address: answers from outside do not come back",
-            "iptables -t nat -S POSTROUTING",
-        )
-        commands = (f"iptables -t nat -A POSTROUTING -s {subnet} ! -o {bridge} -j MASQUERADE",)
-        yield finding(
-            "masquerade-missing",
-            network.name,
-            seen,
-            cure="restart the engine, which adds the rule again, or add it",
-            commands=commands,
-        )
-
-
-def path_mtu(network: WiredNetwork, scene: Scene, filters: Filters | None) -> Iterator[Finding]:
-    """A way out with a smaller MTU than the network's, whose notices about it are dropped."""
-    uplink = scene.host_interface(uplink_name(scene))
-    bridge = network.bridge
-    if uplink is None or bridge is None or uplink.mtu >= bridge.mtu or filters is None:
-        return
-    dropping = [
-        rule
-        for rule in filters.rules
-        if rule.verdict in ("DROP", "REJECT")
-        and ("icmp" in rule.text)
-        and (
-            "fragmentation" in rule.text
-            or "3/4" in rule.text
-            or "destination-unreachable" in rule.text
-            or " 3" in rule.text
-        )
-    ]
-    if dropping:
-        seen = Evidence(
-            f"{uplink.name} has MTU {uplink.mtu}, {bridge.name} {bridge.mtu}", f"ip link show {uplink.name}"
-        )
-        rule = Evidence(
-            f"{dropping[0].tool} {dropping[0].table}/{dropping[0].chain} drops the notice: {dropping[0].text}",
-            "iptables -S",
-        )
-        yield finding(
-            "path-mtu-black-hole",
-            network.name,
-            seen,
-            rule,
-            cure=f"give the network MTU {uplink.mtu} (driver_opts com.docker.network.driver.mtu), or allow ICMP type 3",
-        )
-
-
-def uplink_name(scene: Scene) -> str | None:
-    """The host's interface towards everything else."""
-    route = default_route(scene.host)
-    return route.interface if route else None
-
-
-def own_address(scene: Scene, interface: str) -> str | None:
-    found = scene.host_interface(interface)
-    return next((one.partition("/")[0] for one in (found.addresses if found else ()) if ":" not in one), None)
-
-
 def not_reached(way: Way, container: Replica, scene: Scene) -> Iterator[Finding]:
     """A published port that does not answer although the container's own address may."""
     port, outcome = way.published, way.last
@@ -253,7 +157,7 @@ def not_reached(way: Way, container: Replica, scene: Scene) -> Iterator[Finding]
     # An engine without docker-proxy reserves the port by listening itself, and accepts nothing.
     here = [one for one in scene.host.listeners or () if one.protocol == "tcp" and one.port == port.host_port]
     served = any(all(process.name != "dockerd" for process in one.processes) for one in here)
-    show = f"docker port {container.name}"
+    show = f"docker port {quote(container.name)}"
     if not scene.local and ip_address(way.address).is_loopback:
         seen = Evidence(
             f"{way.address} is this host, and the engine publishes its ports on another one", "docker context ls"
@@ -282,17 +186,3 @@ def no_proxy(way: Way, seen: Evidence) -> Finding:
     who = way.client.name if way.client else "the host"
     cure = "share a network with the container and ask it by name; from the host ask 127.0.0.1 or the host's address"
     return finding("no-userland-proxy", who, seen, nobody, cure=cure)
-
-
-def egress(client: Replica, scene: Scene) -> Iterator[Finding]:
-    """Why a container does not reach what is outside, as the rules of its networks have it."""
-    filters, uplink = scene.filters.get(None), uplink_name(scene)
-    if filters is None or not filters.rules or uplink is None:
-        return
-    for network in scene.topology.networks:
-        endpoint = next((one for one in client.endpoints.values() if one.network_id == network.id), None)
-        settings = scene.settings(network)
-        if endpoint is None or not endpoint.gateway or settings is None or settings.internal:
-            continue
-        yield from (one for one in forwarding(network, scene, uplink) if isinstance(one, Finding))
-        yield from masquerade(client, endpoint.ipv4, network, scene, filters, uplink)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import ip_address
+from shlex import quote
 
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, finding
 from fleetctl.state.network import Listener, Namespace
@@ -84,8 +85,8 @@ def nothing_listens(container: Replica, port: int, scene: Scene, seen: Evidence)
     processes = namespace.processes or ()
     dead = [one for one in processes if one.state == "Z"]
     sibling = healthy_sibling(container, port, scene)
-    listing = f"docker top {name}"
-    restart = (f"docker restart {name}",)
+    listing = f"docker top {quote(name)}"
+    restart = (f"docker restart {quote(name)}",)
     cure = "restart it: its main process goes on without the one that served; find out in its log why that one ended"
     if dead:
         gone = Evidence(f"{len(dead)} of its processes ended and were not waited for: {names(dead)}", listing)
@@ -106,7 +107,7 @@ def nothing_listens(container: Replica, port: int, scene: Scene, seen: Evidence)
         return finding("serving-process-died", name, seen, alone, cure=cure, commands=restart)
     age = scene.now - container.started if container.started else None
     if age is not None and age < YOUNG:
-        young = Evidence(f"it started {age.total_seconds():.0f} s ago", f"docker ps --filter name={name}")
+        young = Evidence(f"it started {age.total_seconds():.0f} s ago", f"docker ps --filter name={quote(name)}")
         cure = "wait until it listens; a health check, or x-fleet.http, makes 'fleetctl up' wait for that"
         return finding("not-listening-yet", name, seen, young, cure=cure)
     if processes:
@@ -116,7 +117,7 @@ def nothing_listens(container: Replica, port: int, scene: Scene, seen: Evidence)
         name,
         seen,
         cure=f"see in its log why the server does not listen, and whether its command starts it at port {port}",
-        commands=(f"docker logs --tail 50 {name}",),
+        commands=(f"docker logs --tail 50 {quote(name)}",),
     )
 
 
@@ -135,7 +136,7 @@ def queue(container: Replica, listener: Listener, namespace: Namespace, scene: S
     waiting = Evidence(f"{listener.queued} connections wait at {shown(listener)}, which takes {listener.backlog}", show)
     stopped = [one for one in listener.processes if one.state in ("T", "t")]
     if stopped and len(stopped) == len(listener.processes):
-        seen = Evidence(f"{names(stopped)}: state T, stopped by a signal", f"docker top {name}")
+        seen = Evidence(f"{names(stopped)}: state T, stopped by a signal", f"docker top {quote(name)}")
         commands = tuple(f"kill -CONT {one.pid}" for one in stopped)
         yield finding("process-stopped", name, seen, waiting, cure="let it go on", commands=commands)
     if listener.queued == 0:
@@ -156,7 +157,7 @@ def queue(container: Replica, listener: Listener, namespace: Namespace, scene: S
             waiting,
             *overflows(namespace, scene, container),
             cure="the server does not accept: see what it is busy with; more replicas or workers, or a larger backlog",
-            commands=(f"docker top {name}", f"docker logs --tail 50 {name}"),
+            commands=(f"docker top {quote(name)}", f"docker logs --tail 50 {quote(name)}"),
         )
 
 
@@ -192,7 +193,7 @@ def starved(container: Replica, scene: Scene) -> Finding | None:
     told = f"; its limit is {limit:g} CPUs" if limit else ""
     seen = Evidence(
         f"the scheduler held it back in {throttled} of {periods} periods{told}",
-        f"docker stats --no-stream {container.name}",
+        f"docker stats --no-stream {quote(container.name)}",
     )
     return finding("cpu-starved", container.name, seen, cure="raise its CPU limit (deploy.resources.limits.cpus)")
 

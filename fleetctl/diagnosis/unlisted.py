@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from shlex import quote
 
 from fleetctl.diagnosis.answers import told
 from fleetctl.diagnosis.routing import own_rules
@@ -56,6 +57,8 @@ def last_seen(way: Way, target: Replica, scene: Scene, outcome: Outcome) -> tupl
     """The hop beyond which the probe was not seen, and whose it is."""
     if outcome.connected:
         return "http", target.name
+    if way.vantage == "published":
+        return "publish", target.name
     points = way.trace.points if way.trace else ()
     end = scene.attachment(target, way.network)
     if end is not None and end.interface is not None and not end.interface.arp:
@@ -121,10 +124,13 @@ def peculiar(way: Way, target: Replica, scene: Scene) -> Iterator[Evidence]:
         for link in namespace.interfaces or ():
             if link.xdp:
                 yield Evidence(
-                    f"{who}: an XDP program sees the packets of {link.name} first", f"{enter}ip link show {link.name}"
+                    f"{who}: an XDP program sees the packets of {link.name} first",
+                    f"{enter}ip link show {quote(link.name)}",
                 )
             if not link.arp and link.name != "lo" and link.kind in ("veth", "bridge"):
-                yield Evidence(f"{who}: {link.name} does not speak ARP (NOARP)", f"{enter}ip link show {link.name}")
+                yield Evidence(
+                    f"{who}: {link.name} does not speak ARP (NOARP)", f"{enter}ip link show {quote(link.name)}"
+                )
         for route in namespace.routes or ():
             if route.kind in ("blackhole", "unreachable", "prohibit", "throw"):
                 yield Evidence(f"{who}: {route.kind} route {route.destination}", f"{enter}ip route")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
@@ -140,7 +141,7 @@ def by_address(wanted: Wanted, address: str, world: World) -> Meant:
         if any(literal in ip_network(subnet) for subnet, _ in network.subnets):
             seen = Evidence(
                 f"{address} is in network {network.name}, and no container has it",
-                f"docker network inspect {network.name}",
+                f"docker network inspect {shlex.quote(network.name)}",
             )
             cure = "ask by the service's or container's name, which leads to the present address"
             return Meant(

@@ -110,7 +110,10 @@ def peers(target: Replica, candidates: Sequence[Replica], *, ring: bool) -> tupl
     near = [
         one
         for one in candidates
-        if one.id != target.id and one.pid and set(one.endpoints) & set(target.endpoints) - {"host", "none"}
+        if one.id != target.id
+        and one.state == "running"
+        and one.pid
+        and set(one.endpoints) & set(target.endpoints) - {"host", "none"}
     ]
     if not ring or not near:
         return tuple(near)

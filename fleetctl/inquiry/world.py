@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from shlex import quote
 
 from fleetctl.diagnosis.scene import Evidence, Finding, Scene, finding
 from fleetctl.engine.docker_host import DockerHost
 from fleetctl.net.proc import local_ipv4
+from fleetctl.plan.order import is_one_shot
 from fleetctl.spec.model import Fleet, HttpSettings
 from fleetctl.state.observed import ObservedNetwork, Replica
 
@@ -64,6 +66,14 @@ def inspected(world: World, targets: Iterable[Replica], engine: DockerHost) -> W
     return replace(world, containers=tuple(known.get(one.id, one) for one in world.containers))
 
 
+def has_done_its_work(fleet: Fleet | None, container: Replica | None) -> bool:
+    """Whether it is a finished job: a service that is meant to end, and ended well."""
+    if fleet is None or container is None or (container.state, container.exit_code) != ("exited", 0):
+        return False
+    service = fleet.services.get(container.service)
+    return service is not None and is_one_shot(fleet, service)
+
+
 def http_of(world: World, container: Replica | None, port: int | None) -> HttpSettings | None:
     """How the container's service says that it speaks HTTP, where it is asked at that port."""
     if container is None or world.fleet is None or container.id not in world.own:
@@ -90,7 +100,7 @@ def not_published(port: int | None, address: str, world: World, scene: Scene, en
         if any(item.protocol == "tcp" and item.port == port for item in heard or ()):
             seen = Evidence(
                 f"{one.name} listens on port {port}, which is not published: nothing of the host leads there",
-                f"docker port {one.name}",
+                f"docker port {quote(one.name)}",
             )
             cure = f"publish it (ports: ['{port}:{port}']), or ask the container's own address"
             return finding("not-published", one.name, seen, cure=cure)

@@ -158,7 +158,6 @@ def test_a_container_of_no_fleet_is_diagnosed_by_name_without_a_fleet_yaml(fleet
 
 
 def test_a_job_that_has_done_its_work_is_no_fault_of_the_fleet(fleet: Project) -> None:
-    # Wrong as yet: the job is told as stopped.
     fleet.write({"web": server(1), "job": {**idle(), "command": ["true"], "restart": "no"}})
     fleet.up()
     wait_for("the job's end", lambda: fleet.states()["job-1"] == "exited")

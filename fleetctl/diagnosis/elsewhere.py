@@ -1,0 +1,40 @@
+"""A target that is no container of the engine: a name, a port of the host, an address outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from fleetctl.diagnosis import addresses, filtering, links, naming, outward
+from fleetctl.diagnosis.scene import Evidence, Finding, Judged, Scene, Target, unknown_cause
+from fleetctl.state.observed import Replica
+
+
+def examine(target: Target, judged: Iterable[Judged], scene: Scene) -> Iterator[Finding]:
+    """What is wrong with a target that is no container of the engine."""
+    if target.problem is not None:
+        yield target.problem
+        return
+    for one in judged:
+        if one.good is not False:
+            continue
+        found = [part for part in naming.name(one.way, target, scene) if isinstance(part, Finding)]
+        if one.way.client is not None and one.way.resolution is None:
+            found += outward.egress(one.way.client, scene)
+            found += filtering.examine(one.way, None, scene)
+            found += outward_of(one.way.client, scene)
+        refused = one.way.last is not None and one.way.last.error == "ECONNREFUSED"
+        yield from found or [
+            unknown_cause(
+                "socket" if refused else "route",
+                f"{one.way.address}:{one.way.port}",
+                Evidence(f"from {one.way.source}: {one.told}"),
+                cure="no container of this engine has or publishes this address: look at the host that has it",
+            )
+        ]
+
+
+def outward_of(client: Replica, scene: Scene) -> Iterator[Finding]:
+    for network in scene.topology.networks:
+        if any(one.network_id == network.id for one in client.endpoints.values()):
+            parts = (*links.examine(client, network, scene, role="client"), *addresses.outward(client, network, scene))
+            yield from (part for part in parts if isinstance(part, Finding))
