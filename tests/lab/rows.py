@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import tests.lab.faults_address
+import tests.lab.faults_blind
+import tests.lab.faults_blind_servers
+import tests.lab.faults_blind_wiring
 import tests.lab.faults_container
 import tests.lab.faults_host
 import tests.lab.faults_network

@@ -1,0 +1,237 @@
+"""Faults that the authors of the diagnosis did not choose: servers, containers, the engine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from tests.lab.fault import fault
+from tests.lab.fleet import ASKER, CLIENT, HERE, LAN, PORT, SUBJECT, SUBJECT_PORT, Fleet, changed
+from tests.lab.laboratory import HOST_ADDRESS, wait_for
+
+ASKS = f"{SUBJECT}:{PORT}"
+FROM_CLIENT = f"--from {CLIENT} --to {SUBJECT}:{PORT}"
+FROM_ASKER = f"--from {ASKER} --to {SUBJECT}:{PORT}"
+LOCALLY = f"http://127.0.0.1:{SUBJECT_PORT}/"
+
+
+@contextlib.contextmanager
+def odd(fleet: Fleet, mode: str, *options: str, network: str = LAN) -> Iterator[None]:
+    """The subject with a server that misbehaves on the wire, for as long as the block lasts."""
+    fleet.lab.docker("rm", "--force", "--volumes", SUBJECT, check=False)
+    mount = f"{HERE / 'odd_app.py'}:/odd_app.py:ro"
+    command = ("python3", "/odd_app.py", mode)
+    try:
+        fleet.run(SUBJECT, "--network", network, "--volume", mount, *options, image=fleet.base, command=command)
+        wait_for("the odd server listens", partial(listens, fleet))
+        yield
+    finally:
+        fleet.run_subject()
+
+
+def listens(fleet: Fleet) -> bool:
+    pid = fleet.lab.pid(SUBJECT)
+    tables = (Path(f"/proc/{pid}/net/{name}") for name in ("tcp", "tcp6"))
+    return pid != 0 and any(f":{PORT:04X} " in table.read_text() for table in tables)
+
+
+@fault("b40", "The server takes the request and resets", ASKS, "http")
+def resets(fleet: Fleet) -> Iterator[None]:
+    with odd(fleet, "reset"):
+        yield
+
+
+@fault("b41", "The server closes without a byte, as one that waits for the PROXY protocol", ASKS, "http")
+def closes_empty(fleet: Fleet) -> Iterator[None]:
+    with odd(fleet, "empty"):
+        yield
+
+
+@fault("b42", "The server closes after one byte", ASKS, "http")
+def closes_after_a_byte(fleet: Fleet) -> Iterator[None]:
+    with odd(fleet, "one-byte"):
+        yield
+
+
+@fault("b43", "The body ends before its Content-Length", ASKS, "http")
+def cut_short(fleet: Fleet) -> Iterator[None]:
+    with odd(fleet, "cut"):
+        yield
+
+
+@fault("b44", "The rest of the body never comes", ASKS, "http")
+def stalls(fleet: Fleet) -> Iterator[None]:
+    with odd(fleet, "stall"):
+        yield
+
+
+@fault("b45", "It redirects to itself for ever", ASKS, "http", reachable=None)
+def redirects_to_itself(fleet: Fleet) -> Iterator[None]:
+    with odd(fleet, "loop"):
+        yield
+
+
+@fault("b46", "Half a second for each byte", ASKS, "http", reachable=None)
+def trickles(fleet: Fleet) -> Iterator[None]:
+    with odd(fleet, "trickle"):
+        yield
+
+
+@fault("b47", "It greets with SSH", ASKS, "http/not-http")
+def greets_with_ssh(fleet: Fleet) -> Iterator[None]:
+    with odd(fleet, "ssh"):
+        yield
+
+
+@fault("b48", "It speaks HTTP/2 only", ASKS, "http/not-http")
+def http2_only(fleet: Fleet) -> Iterator[None]:
+    with odd(fleet, "http2"):
+        yield
+
+
+@fault("b49", "It listens on [::] for IPv6 alone", ASKS, "socket")
+def ipv6_only(fleet: Fleet) -> Iterator[None]:
+    with odd(fleet, "v6only"):
+        yield
+
+
+@fault("b50", "It serves one interface, lo, though bound to every address", ASKS, "socket")
+def bound_to_a_device(fleet: Fleet) -> Iterator[None]:
+    with odd(fleet, "device", "--env", "DEVICE=lo", "--cap-add", "NET_RAW"):
+        yield
+
+
+@fault("b51", "Three of four worker processes are stopped", ASKS, "accept-queue", reachable=None)
+def workers_stopped(fleet: Fleet) -> Iterator[None]:
+    with odd(fleet, "reuseport"):
+        main = fleet.lab.pid(SUBJECT)
+        children = Path(f"/proc/{main}/task/{main}/children")
+        workers = wait_for("it has three children", lambda: three(children))
+        for worker in workers:
+            fleet.lab.host("kill", "-STOP", worker)
+        yield
+
+
+def three(children: Path) -> list[str]:
+    there = children.read_text().split()
+    return there if len(there) == 3 else []
+
+
+@fault("b52", "No thread is left for a connection (pids limit)", ASKS, "accept-queue|http|container")
+def no_threads(fleet: Fleet) -> Iterator[None]:
+    with odd(fleet, "threads"):
+        fleet.lab.docker("update", "--pids-limit", "1", SUBJECT)
+        yield
+
+
+@fault("b53", "The queue is full and answers with a reset", ASKS, "accept-queue/accept-queue-full")
+def full_queue_resets(fleet: Fleet) -> Iterator[None]:
+    with fleet.subject("--sysctl", "net.ipv4.tcp_abort_on_overflow=1", MODE="never-accept"):
+        clients = (f"import signal, socket; waiting = [socket.create_connection(('{fleet.address(SUBJECT)}', {PORT}))"
+                   " for _ in range(2)]; print('ready', flush=True); signal.pause()")  # fmt: skip
+        with fleet.lab.running(f"/run/netns/{fleet.lab.host_namespace}", "python3", "-c", clients, ready="ready"):
+            yield
+
+
+@fault("b54", "Frozen behind the engine's back", ASKS, "container|accept-queue")
+def frozen(fleet: Fleet) -> Iterator[None]:
+    container = fleet.lab.inspect(SUBJECT)["Id"]
+    state = f"/sys/fs/cgroup/freezer/{fleet.lab.name}/{container}/freezer.state"
+    fleet.lab.host("sh", "-c", f"echo FROZEN > {state}")
+    try:
+        yield
+    finally:
+        fleet.lab.host("sh", "-c", f"echo THAWED > {state}")
+
+
+@fault("b55", "It shares the namespace of a container that was restarted since", ASKS, "address|link|container")
+def orphaned_namespace(fleet: Fleet) -> Iterator[None]:
+    with fleet.container("keeper", "--network", LAN), fleet.subject(network="container:keeper"):
+        fleet.lab.docker("restart", "--time", "0", "keeper")
+        yield
+
+
+@fault("b56", "It shares a namespace, and its port is another's of the same namespace", "keeper:8080", "socket|http",
+       healthy=ASKS)  # fmt: skip
+def loopback_in_a_shared_namespace(fleet: Fleet) -> Iterator[None]:
+    with (
+        fleet.container("keeper", "--network", LAN),
+        fleet.subject(network="container:keeper", ADDRESS="127.0.0.1"),
+    ):
+        yield
+
+
+@fault("b57", "The client that asks is paused", FROM_ASKER, "client|container", healthy=FROM_CLIENT)
+def paused_client(fleet: Fleet) -> Iterator[None]:
+    with fleet.container(ASKER, "--network", LAN):
+        fleet.lab.docker("pause", ASKER)
+        yield
+        fleet.lab.docker("unpause", ASKER)
+
+
+@fault("b58", "docker-proxy was killed", LOCALLY, "publish", healthy=FROM_CLIENT)
+def proxy_killed(fleet: Fleet) -> Iterator[None]:
+    with fleet.subject("--publish", f"{SUBJECT_PORT}:{PORT}"):
+        found = fleet.lab.host("pgrep", "-f", f"docker-proxy .*-host-port {SUBJECT_PORT} ").split()
+        here = Path(f"/run/netns/{fleet.lab.host_namespace}").stat().st_ino
+        own = [pid for pid in found if Path(f"/proc/{pid}/ns/net").stat().st_ino == here]
+        assert own, "there is no docker-proxy to kill"
+        fleet.lab.host("kill", "-KILL", *own)
+        yield
+
+
+@fault("b59", "Published over UDP only", LOCALLY, "publish", healthy=FROM_CLIENT)
+def published_over_udp(fleet: Fleet) -> Iterator[None]:
+    with fleet.subject("--publish", f"{SUBJECT_PORT}:{PORT}/udp"):
+        yield
+
+
+@fault("b60", "Published at an address that is not the one asked", f"http://198.18.0.9:{SUBJECT_PORT}/", "publish",
+       healthy=FROM_CLIENT)  # fmt: skip
+def published_at_another_address(fleet: Fleet) -> Iterator[None]:
+    with (
+        changed(fleet.lab.host, "ip addr add 198.18.0.9/24 dev uplink", "ip addr del 198.18.0.9/24 dev uplink"),
+        fleet.subject("--publish", f"{HOST_ADDRESS}:{SUBJECT_PORT}:{PORT}"),
+    ):
+        yield
+
+
+@fault("b61", "A process of the host answers at the published port's other address", LOCALLY, "publish",
+       healthy=FROM_CLIENT)  # fmt: skip
+def stranger_at_the_port(fleet: Fleet) -> Iterator[None]:
+    stranger = (f"import signal, socket; s = socket.create_server(('127.0.0.1', {SUBJECT_PORT}));"
+                "print('ready', flush=True); held = []\nwhile True: held.append(s.accept())")  # fmt: skip
+    with (
+        fleet.subject("--publish", f"{HOST_ADDRESS}:{SUBJECT_PORT}:{PORT}"),
+        fleet.lab.running(f"/run/netns/{fleet.lab.host_namespace}", "python3", "-c", stranger, ready="ready"),
+    ):
+        yield
+
+
+@fault("b62", "The server knows no IPv6, the client asks by it", "http://[fd42:b11d::77]:8080/", "socket",
+       healthy=FROM_CLIENT)  # fmt: skip
+def no_ipv6_server(fleet: Fleet) -> Iterator[None]:
+    with (
+        fleet.network("six", "--ipv6", "--subnet", "fd42:b11d::/64"),
+        fleet.subject("--ip6", "fd42:b11d::77", network="six"),
+    ):
+        yield
+
+
+@fault("b63", "Multicast is not flooded, so IPv6 finds no neighbour", "http://[fd42:b11d::77]:8080/", "link|neighbour",
+       healthy=FROM_CLIENT)  # fmt: skip
+def no_multicast(fleet: Fleet) -> Iterator[None]:
+    with (
+        fleet.network("six", "--ipv6", "--subnet", "fd42:b11d::/64"),
+        odd(fleet, "v6only", "--ip6", "fd42:b11d::77", network="six"),
+    ):
+        fleet.lab.host("bridge", "link", "set", "dev", fleet.veth(SUBJECT), "mcast_flood", "off")
+        yield
+
+
+@fault("b64", "The server is bound to an address that it never had", ASKS, "socket/bound-to-one-address")
+def bound_to_a_foreign_address(fleet: Fleet) -> Iterator[None]:
+    with fleet.subject("--sysctl", "net.ipv4.ip_nonlocal_bind=1", ADDRESS="192.0.2.80"):
+        yield
