@@ -171,6 +171,8 @@ def way_back(way: Way, target: Replica, scene: Scene) -> Iterator[Finding]:
     end = scene.attachment(target, way.network)
     inner = end.interface if end else None
     route, enter = route_to(namespace, source), f"nsenter -t {target.pid} -n"
+    if route is not None and route.kind == "local":
+        return  # the client and the target share a namespace
     if route is None or route.kind != "unicast" or (inner is not None and route.interface != inner.name):
         seen = Evidence(
             f"to {source}, which asks, {target.name} has {shown(route)}", f"{enter} ip route get {quote(source)}"

@@ -15,6 +15,7 @@ SLOW = 2000.0
 """Milliseconds beyond which an answer counts as late."""
 TLS_RECORD = (0x15, 0x16)
 """First byte of a TLS record: alert or handshake (RFC 8446, 5.1)."""
+TLS_HANDSHAKE = b"\x16"
 MISDIRECTED, TOO_EARLY_TO_SAY = 421, 503
 
 
@@ -23,6 +24,8 @@ def is_good(outcome: Outcome, *, strict: bool) -> bool:
     path is known to be right, so that 4xx is an error too."""
     if not outcome.answered:
         return False
+    if outcome.probe.tls:
+        return outcome.first[:1] == TLS_HANDSHAKE
     if outcome.status is None:
         return True
     return outcome.status < (400 if strict else 500) and outcome.status != MISDIRECTED and not to_localhost(outcome)
@@ -30,6 +33,9 @@ def is_good(outcome: Outcome, *, strict: bool) -> bool:
 
 def told(outcome: Outcome) -> str:
     """An outcome in a few words."""
+    if outcome.probe.tls and outcome.answered:
+        greeted = outcome.first[:1] == TLS_HANDSHAKE
+        return f"{'greets by TLS' if greeted else 'does not greet by TLS'} in {outcome.milliseconds:.0f} ms"
     if outcome.answered:
         what = f"HTTP {outcome.status}" if outcome.status is not None else "connected"
         return f"{what} in {outcome.milliseconds:.0f} ms"
@@ -59,7 +65,12 @@ def examine(way: Way, target: Target, container: Replica, scene: Scene) -> Itera
     url = f"http://{outcome.probe.address}:{outcome.probe.port}{outcome.probe.path or '/'}"
     show = f"curl -sv -m 5 {quote(url)}"
     seen = Evidence(f"from {way.source}: {told(outcome)}", show)
-    if speaks_tls(way):
+    if outcome.probe.tls:
+        if outcome.received:
+            began = Evidence(f"the first bytes are {outcome.first[:32]!r}")
+            cure = "ask it by http, or let the server speak TLS at this port"
+            yield finding("plain-on-tls-port", name, seen, began, cure=cure)
+    elif speaks_tls(way):
         byte = Evidence(
             "it speaks TLS: it answers a TLS greeting in kind",
             f"openssl s_client -connect {quote(outcome.probe.address)}:{outcome.probe.port}",

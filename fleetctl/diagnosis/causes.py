@@ -23,6 +23,7 @@ CAUSES: dict[str, tuple[str, str]] = {
     "proxy-variables": ("client", "http_proxy names a proxy that does not reach the target"),
     "filter-in-client": ("client", "a rule of the packet filter inside the client drops it"),
     "ephemeral-ports-exhausted": ("client", "every local port towards the target is in use"),
+    "localhost-is-the-client": ("client", "127.0.0.1 in a container is that container itself"),
     "no-userland-proxy": (
         "client",
         "the published port is asked over ::1 or from another bridge, which only docker-proxy serves",
@@ -77,6 +78,7 @@ CAUSES: dict[str, tuple[str, str]] = {
     "engine-restarted": ("container", "it was stopped when the engine was, and not started again"),
     "host-port-taken": ("container", "it could not start: a host port is taken"),
     "addresses-exhausted": ("container", "it could not start: its network has no free address"),
+    "start-refused": ("container", "the engine could not start it"),
     "never-started": ("container", "it was created and never started"),
     "no-network": ("address", "it has no network"),
     "host-network": ("address", "it uses the host's network"),
@@ -105,6 +107,7 @@ CAUSES: dict[str, tuple[str, str]] = {
     "slow": ("http", "it answers, but late"),
     "server-error": ("http", "it answers with a server error"),
     "draining": ("http", "it answers that it takes no requests now"),
+    "plain-on-tls-port": ("http", "it speaks plain HTTP, and was asked by TLS"),
     "tls-on-plain-port": ("http", "it speaks TLS, and was asked in the clear"),
     "host-refused": ("http", "it refuses the Host header"),
     "redirect-to-localhost": ("http", "it sends clients to localhost"),

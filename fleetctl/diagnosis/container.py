@@ -120,7 +120,11 @@ def never_started(container: Replica, facts: Inspection, scene: Scene, state: Ev
         if facts.error and wanted and (full := room(network.subnets, scene, network.name)):
             cure = "give the network a larger subnet, or remove what is not needed from it"
             return finding("addresses-exhausted", name, state, full, *said, cure=cure, commands=(start,))
-    return finding("never-started", name, state, *said, cure="start it", commands=(start,))
+    if facts.error:
+        return finding(
+            "start-refused", name, state, *said, cure="mend what the engine says, then start it", commands=(start,)
+        )
+    return finding("never-started", name, state, cure="start it", commands=(start,))
 
 
 def processes(listener: Listener | None) -> str:

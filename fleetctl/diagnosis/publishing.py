@@ -9,7 +9,7 @@ from shlex import quote
 from fleetctl.diagnosis.filtering import deletion
 from fleetctl.diagnosis.outward import OUTSIDE, forwarding, is_managed, masquerade, own_address, uplink_name
 from fleetctl.diagnosis.packet import Packet, fate
-from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Way, finding
+from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Way, finding, listed
 from fleetctl.state.filters import Filters
 from fleetctl.state.network import WiredNetwork
 from fleetctl.state.observed import Published, Replica
@@ -46,7 +46,7 @@ def mapping(container: Replica, port: int | None, scene: Scene, *, by_published:
             continue
         if port is not None and one.container_port == port and not by_published:
             continue  # the server's own port is silent: the socket is the finding
-        there = ", ".join(map(str, sorted(heard)))
+        there = listed(sorted(heard))
         seen = Evidence(
             f"host port {one.host_port} leads to container port {one.container_port}, but it listens on {there}",
             f"docker port {quote(container.name)}",

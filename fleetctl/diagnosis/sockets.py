@@ -7,7 +7,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 from shlex import quote
 
-from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, finding
+from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, finding, listed
 from fleetctl.state.network import Listener, Namespace
 from fleetctl.state.observed import Replica
 
@@ -45,7 +45,7 @@ def missing(container: Replica, address: str, port: int, here: list[Listener], s
     name = container.name
     show = f"nsenter -t {container.pid} -n ss -ltnup"
     if here:
-        seen = Evidence(f"{holder(here[0])} listens on {', '.join(map(shown, here))}, asked was {address}:{port}", show)
+        seen = Evidence(f"{holder(here[0])} listens on {listed(map(shown, here))}, asked was {address}:{port}", show)
         only = all(one.reach == "loopback only" for one in here)
         cause = "bound-to-loopback" if only else "bound-to-one-address"
         why = "127.0.0.1 in a container is reached from that container only" if only else "it hears that address only"
@@ -66,11 +66,9 @@ def missing(container: Replica, address: str, port: int, here: list[Listener], s
         return
     others = [one for one in everything if one.protocol == "tcp"]
     if others:
-        seen = Evidence(
-            f"nothing listens on port {port}; listening: {', '.join(described(one) for one in others)}", show
-        )
+        seen = Evidence(f"nothing listens on port {port}; listening: {listed(described(one) for one in others)}", show)
         ports = sorted({one.port for one in others})
-        there = ", ".join(map(str, ports))
+        there = listed(ports)
         cure = f"ask port {there} (x-fleet.http.port, or the published port's target), or let the server use {port}"
         if all(one.reach == "loopback only" for one in others):
             cure = f"let the server bind 0.0.0.0:{port}: what listens on 127.0.0.1 is reached inside only"

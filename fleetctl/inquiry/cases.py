@@ -55,7 +55,7 @@ def again(outcome: Outcome | None) -> list[tuple[str, Probe]]:
     more = [("patient", replace(probe, timeout=ANSWER_PATIENCE if waits else PATIENCE))]
     if outcome.status is not None and 400 <= outcome.status < 500:
         more += [("host", replace(probe, host=name)) for name in ("localhost", "example.com")]
-    if outcome.connected and outcome.status is None and outcome.error != "timeout":
+    if outcome.connected and outcome.status is None and outcome.error != "timeout" and not probe.tls:
         more.append(("tls", replace(probe, path=None, tls=True)))
     return more
 

@@ -87,7 +87,7 @@ class Inquiry:
         case.ways = [replace(way, network=networks.get(way.network.id) if way.network else None) for way in case.ways]
         meant = case.meant
         asked = any(judge_way(way, case.target(from_named=False)).good for way in case.ways)
-        if meant.container is None and meant.problem is None and meant.address is not None and not asked:
+        if self.client is None and meant.container is None and meant.problem is None and meant.address and not asked:
             why = not_published(meant.port, meant.address, self.world, scene, self.engine)
             case.meant = replace(meant, problem=why)
         return judge(case.target(from_named=self.from_named), scene)
@@ -159,7 +159,7 @@ class Inquiry:
                     if one is not None:
                         questions[one] = None
                 if way.port and way.address != "0.0.0.0":  # noqa: S104
-                    probes.append((case, index, probe_for(way, case.meant.container, case.path, timeout=timeout)))
+                    probes.append((case, index, self.probe(case, way, timeout)))
         request = Request(
             self.pids(), deep=True, filters=(None,), questions=tuple(questions), probes=tuple(one[2] for one in probes)
         )
@@ -177,6 +177,9 @@ class Inquiry:
                         control=named.get(control),
                     )
         return answer
+
+    def probe(self, case: Case, way: Way, timeout: float) -> Probe:
+        return probe_for(way, case.meant.container, case.path, tls=case.meant.wanted.tls, timeout=timeout)
 
     def outcomes(self, answer: Answer) -> list[Outcome]:
         """Those of the probes. Ports that an engine on another host publishes are asked from here: so do their users,

@@ -98,7 +98,10 @@ def port_in(parts: SplitResult) -> int | None:
 
 def find(wanted: Wanted, world: World, *, client: Replica | None = None) -> tuple[Meant, ...]:
     """What is meant, one for each container; with a problem where there is none to ask."""
-    if (literal := as_address(wanted.host)) is not None:
+    literal = "127.0.0.1" if client is not None and wanted.host == "localhost" else as_address(wanted.host)
+    if literal is not None and client is not None and ip_address(literal).is_loopback:
+        return (Meant(wanted, port=wanted.port or 80, address=literal),)  # the client itself
+    if literal is not None:
         return (by_address(wanted, literal, world),)
     if wanted.host == "localhost":
         return tuple(by_address(wanted, address, world) for address in ("::1", "127.0.0.1"))
@@ -195,7 +198,7 @@ def chosen_client(name: str, world: World) -> Replica:
     if found[0].state != "running":
         raise ConfigError(
             f"--from {name}: it is {found[0].state}, so nothing can be asked from it",
-            hint=f"docker start {found[0].name}",
+            hint=f"docker {'unpause' if found[0].state == 'paused' else 'start'} {found[0].name}",
         )
     return found[0]
 

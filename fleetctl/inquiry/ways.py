@@ -79,11 +79,11 @@ def reached_at(published: Published, asked: str | None, host: str | None) -> str
     return host or ("::1" if published.host_ip == "::" else "127.0.0.1")
 
 
-def probe_for(way: Way, container: Replica | None, path: str, *, timeout: float = TIMEOUT) -> Probe:
-    """The first probe of a way."""
+def probe_for(way: Way, container: Replica | None, path: str, *, tls: bool = False, timeout: float = TIMEOUT) -> Probe:
+    """The first probe of a way; of a target by https only the greeting."""
     inside = container if way.vantage in ("lo", "own") else way.client
     pid = inside.pid if inside else None
-    return Probe(way.vantage, pid, way.address, way.port, path, timeout=timeout)
+    return Probe(way.vantage, pid, way.address, way.port, None if tls else path, timeout=timeout, tls=tls)
 
 
 def question_for(way: Way, meant: Meant) -> Question | None:
@@ -131,6 +131,12 @@ def ports_to(container: Replica, port: int | None) -> tuple[Published, ...]:
 
 
 def port_heard(namespace: Namespace) -> int | None:
-    """The port of a server that nothing was said about: the lowest that listens beyond its loopback, else any."""
-    heard: list[Listener] = [one for one in namespace.listeners or () if one.protocol == "tcp"]
+    """The port of a server that nothing was said about: the lowest at which one of the container's processes listens
+    beyond its loopback, else any. Another container, or the host, may share the namespace."""
+    own = {process.pid for process in namespace.processes or ()}
+    heard: list[Listener] = [
+        one
+        for one in namespace.listeners or ()
+        if one.protocol == "tcp" and own & {process.pid for process in one.processes}
+    ]
     return min(heard, key=lambda one: (one.reach == "loopback only", one.port)).port if heard else None

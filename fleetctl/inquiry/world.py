@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from shlex import quote
 
-from fleetctl.diagnosis.scene import Evidence, Finding, Scene, finding
+from fleetctl.diagnosis.scene import Evidence, Finding, Scene, finding, listed
 from fleetctl.engine.docker_host import DockerHost
 from fleetctl.net.proc import local_ipv4
 from fleetctl.plan.order import is_one_shot
@@ -109,7 +109,7 @@ def not_published(port: int | None, address: str, world: World, scene: Scene, en
     published = sorted({str(item.host_port) for one in world.containers for item in one.ports if item.host_port})
     seen = Evidence(
         f"no container publishes port {port} and no process of the host listens there;"
-        f" published are: {', '.join(published) or 'none'}",
+        f" published are: {listed(published) or 'none'}",
         "docker ps --format '{{.Names}} {{.Ports}}'",
     )
     cure = f"publish it (ports: ['{port}:PORT'], PORT being the one that the server listens on)"

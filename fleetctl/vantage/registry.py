@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
-import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote
 
 from fleetctl.engine.base import HelperHost
+from fleetctl.engine.daemon import serving_process
 from fleetctl.errors import ConfigError, EngineUnreachable, FleetError
 from fleetctl.vantage.base import Answer, Request, Vantage
 from fleetctl.vantage.engine_only import EngineOnly
@@ -19,8 +17,6 @@ from fleetctl.vantage.engine_only import EngineOnly
 NET_ADMIN, SYS_PTRACE, SYS_ADMIN = 12, 19, 21
 NEEDED = 1 << NET_ADMIN | 1 << SYS_PTRACE | 1 << SYS_ADMIN
 """Of capabilities(7): list rules, look at processes, enter namespaces."""
-CREDENTIALS = struct.Struct("3i")
-"""ucred of unix(7): pid, uid, gid."""
 CHOICES = ("direct", "helper", "none")
 
 
@@ -124,19 +120,6 @@ def why_not_here(engine: Somewhere) -> str | None:
     if pid is not None and not shares_network(pid):
         return "the engine is in another network namespace than this process"
     return None
-
-
-def serving_process(endpoint: str) -> int | None:
-    """Who listens on the engine's socket: SO_PEERCRED (unix(7)) gives 0 for a process that has no number here. None
-    where it cannot be known."""
-    path = unquote(endpoint.removeprefix("unix://"))
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.connect(path)
-            found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
-    except OSError:
-        return None
-    return int(CREDENTIALS.unpack(found)[0])
 
 
 def shares_network(pid: int) -> bool:

@@ -157,7 +157,8 @@ def way(entry: Json, by_name: dict[str, Replica], topology: Topology) -> Way:
     client = by_name[entry["client"]] if entry.get("client") else None
     wired: dict[str, WiredNetwork] = {one.name: one for one in topology.networks}
     pid = client.pid if client else None
-    probe = Probe(entry["vantage"], pid, entry["address"], entry["port"], entry.get("path", "/"))
+    asked = (entry["address"], entry["port"], entry.get("path", "/"))
+    probe = Probe(entry["vantage"], pid, *asked, tls=entry.get("tls", False))
     source = entry.get("source")
     pids = {name: one.pid for name, one in by_name.items()}
     return Way(

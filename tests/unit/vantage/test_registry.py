@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from fleetctl.engine.base import HelperHost
+from fleetctl.engine.daemon import serving_process
 from fleetctl.errors import ConfigError, EngineUnreachable, FleetError
 from fleetctl.state.probes import NOT_ASKED, Probe, Question
 from fleetctl.vantage.base import Answer, Request
 from fleetctl.vantage.codec import encode
 from fleetctl.vantage.engine_only import EngineOnly
-from fleetctl.vantage.registry import open_vantage, serving_process, why_not_here, why_not_privileged
+from fleetctl.vantage.registry import open_vantage, why_not_here, why_not_privileged
 
 REQUEST = Request(
     (5,), True, (None,), (Question(5, "web"),), (Probe("lo", 5, "127.0.0.1", 80),), (Probe("h", None, "::1", 1),)
