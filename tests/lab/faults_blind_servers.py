@@ -37,6 +37,15 @@ def listens(fleet: Fleet) -> bool:
     return pid != 0 and any(f":{PORT:04X} " in table.read_text() for table in tables)
 
 
+def proxies(fleet: Fleet) -> list[str]:
+    """The pids of this engine's docker-proxy for the subject's published port."""
+    found = fleet.lab.host("pgrep", "-f", f"docker-proxy .*-host-port {SUBJECT_PORT} ").split()
+    here = Path(f"/run/netns/{fleet.lab.host_namespace}").stat().st_ino
+    own = [pid for pid in found if Path(f"/proc/{pid}/ns/net").stat().st_ino == here]
+    assert own, "there is no docker-proxy"
+    return own
+
+
 @fault("b40", "The server takes the request and resets", ASKS, "http")
 def resets(fleet: Fleet) -> Iterator[None]:
     with odd(fleet, "reset"):
@@ -174,11 +183,7 @@ def paused_client(fleet: Fleet) -> Iterator[None]:
 @fault("b58", "docker-proxy was killed", LOCALLY, "publish", healthy=FROM_CLIENT)
 def proxy_killed(fleet: Fleet) -> Iterator[None]:
     with fleet.subject("--publish", f"{SUBJECT_PORT}:{PORT}"):
-        found = fleet.lab.host("pgrep", "-f", f"docker-proxy .*-host-port {SUBJECT_PORT} ").split()
-        here = Path(f"/run/netns/{fleet.lab.host_namespace}").stat().st_ino
-        own = [pid for pid in found if Path(f"/proc/{pid}/ns/net").stat().st_ino == here]
-        assert own, "there is no docker-proxy to kill"
-        fleet.lab.host("kill", "-KILL", *own)
+        fleet.lab.host("kill", "-KILL", *proxies(fleet))
         yield
 
 

@@ -4,10 +4,11 @@ reset: takes the request and resets. empty: closes without a byte. one-byte: sen
 middle of the body. stall: never sends the rest of the body. loop: redirects to itself. trickle: half a second for each
 byte of the head. ssh: greets first. http2: speaks HTTP/2 only. v6only: listens on [::], for IPv6 alone. device: serves
 one interface (DEVICE). reuseport: four processes with a socket each. threads: a thread for each connection, for as many
-as it may have. port: serves PORT and nothing odd.
+as it may have. single: one connection after the other. every-other: each second answer is a 502.
 """
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -21,6 +22,8 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nyes"
 LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"." * 500
 LOOP = b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 SETTINGS_AND_GOAWAY = b"\0\0\0\4\0\0\0\0\0" + b"\0\0\10\7\0\0\0\0\0" + b"\0\0\0\0\0\0\0\1"  # RFC 9113, 6.5 and 6.8
+BAD = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+turns = itertools.cycle((OK, BAD))
 ANSWERS = {"loop": LOOP, "http2": SETTINGS_AND_GOAWAY, "one-byte": b"H", "empty": b"", "cut": LONG}
 
 
@@ -52,6 +55,8 @@ def answer(connection: socket.socket) -> None:
             for byte in OK:
                 connection.sendall(bytes((byte,)))
                 time.sleep(0.5)
+        elif MODE == "every-other":
+            connection.sendall(next(turns))
         else:
             connection.sendall(ANSWERS.get(MODE, OK))
 
@@ -63,6 +68,9 @@ def main() -> None:
     listener = listen()
     while True:
         connection, _ = listener.accept()
+        if MODE == "single":
+            answer(connection)
+            continue
         try:
             threading.Thread(target=answer, args=(connection,), daemon=True).start()
         except RuntimeError:  # no more threads
