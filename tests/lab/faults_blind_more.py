@@ -162,7 +162,44 @@ def same_mac(fleet: Fleet) -> Iterator[None]:
     shout = ("import socket, time; s = socket.socket(type=socket.SOCK_DGRAM); "
              "s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1); print('ready', flush=True)\n"
              "while True: s.sendto(b'x', ('255.255.255.255', 9)); time.sleep(0.0005)")  # fmt: skip
-    with fleet.container("twin", "--network", LAN, "--mac-address", mac(fleet.into(WEB))):
+    with fleet.container("twin", "--network", LAN):
+        fleet.lab.inside("twin", "ip", "link", "set", "eth0", "address", mac(fleet.into(WEB)))
         where = f"/proc/{fleet.lab.pid('twin')}/ns/net"
         with fleet.lab.running(where, "python3", "-c", shout, ready="ready"):
             yield
+
+
+@fault("b90", "The bridge has the server's address, too", WEB, "address|route")
+def address_on_the_bridge(fleet: Fleet) -> Iterator[None]:
+    address = f"{fleet.names['web']}/32 dev {fleet.bridge}"
+    with changed(fleet.lab.host, f"ip addr add {address}", f"ip addr del {address}"):
+        yield
+
+
+@fault("b91", "The client has the server's address itself", FROM_CLIENT, "client|address|route")
+def address_in_the_client(fleet: Fleet) -> Iterator[None]:
+    address = f"{fleet.names['web']}/32 dev lo"
+    with changed(fleet.into(CLIENT), f"ip addr add {address}", f"ip addr del {address}"):
+        yield
+
+
+@fault("b92", "The server has the client's address itself", FROM_CLIENT, "address")
+def clients_address_in_the_server(fleet: Fleet) -> Iterator[None]:
+    address = f"{fleet.names['client']}/32 dev lo"
+    with changed(fleet.into(WEB), f"ip addr add {address}", f"ip addr del {address}"):
+        yield
+
+
+@fault("b93", "Another container took the service's name", f"--from {CLIENT} --to web:{PORT}", "name", reachable=None)
+def service_name_taken(fleet: Fleet) -> Iterator[None]:
+    with fleet.container("impostor", "--network", LAN, "--network-alias", "web"):
+        yield
+
+
+@fault("b94", "A replica of the service was removed", "web", "container", reachable=None)
+def replica_removed(fleet: Fleet) -> Iterator[None]:
+    fleet.lab.docker("rm", "--force", "lab-web-3")
+    try:
+        yield
+    finally:
+        assert fleet.lab.fleetctl("up", "-d").returncode == 0
