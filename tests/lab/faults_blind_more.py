@@ -203,3 +203,13 @@ def replica_removed(fleet: Fleet) -> Iterator[None]:
         yield
     finally:
         assert fleet.lab.fleetctl("up", "-d").returncode == 0
+
+
+@fault("b95", "The client's loopback has a wrong MAC for everything", FROM_CLIENT, "name/unknown",
+       tolerates=("client/unknown", "neighbour/unknown"))  # fmt: skip
+def loopback_neighbour(fleet: Fleet) -> Iterator[None]:
+    # One entry stands for every address on lo (arp_constructor in the kernel); it is given back as it was.
+    entry = "ip neigh replace 192.0.2.5 dev lo nud"
+    inside = fleet.into(CLIENT)
+    with changed(inside, f"{entry} permanent lladdr {WRONG_MAC}", f"{entry} noarp lladdr 00:00:00:00:00:00"):
+        yield
