@@ -23,8 +23,14 @@ def networks(container: Replica, scene: Scene) -> Iterator[Finding | Proof]:
     mode = facts.network_mode
     if mode == "none":
         seen = Evidence("it runs with network none: inside is only lo", show)
-        cure = "give it a network"
-        yield finding("no-network", name, seen, cure=cure, commands=(f"docker network connect NETWORK {quote(name)}",))
+        cure = "give it a network in place of none, which stands alone"
+        yield finding(
+            "no-network",
+            name,
+            seen,
+            cure=cure,
+            commands=(f"docker network disconnect none {quote(name)}", f"docker network connect NETWORK {quote(name)}"),
+        )
         return
     if mode == "host":
         seen = Evidence("it uses the host's network: it has no address of its own and publishes nothing", show)

@@ -31,6 +31,12 @@ def is_good(outcome: Outcome, *, strict: bool) -> bool:
     return outcome.status < (400 if strict else 500) and outcome.status != MISDIRECTED and not to_localhost(outcome)
 
 
+def flows(outcome: Outcome) -> bool:
+    """An answer that began well and had not ended when time was up: a stream of events has no end."""
+    began = outcome.status is not None and outcome.status < 400
+    return began and outcome.stage == "body" and outcome.error == "timeout"
+
+
 def told(outcome: Outcome) -> str:
     """An outcome in a few words."""
     if outcome.probe.tls and outcome.answered:
@@ -84,6 +90,14 @@ def examine(way: Way, target: Target, container: Replica, scene: Scene) -> Itera
         )
     elif outcome.status is not None and outcome.answered:
         yield from status(way, outcome, target, name, seen)
+    elif outcome.error in ("timeout", "closed") and outcome.received:
+        came = f"{outcome.received} bytes came in {outcome.milliseconds / 1000:.1f} s"
+        broken = "and then the connection ended" if outcome.error == "closed" else "and the answer is not complete"
+        cure = "the network is in order: see what holds the server up, or ends it, amid its answer"
+        part = Evidence(f"{came}, {broken}")
+        yield finding(
+            "incomplete-answer", name, seen, part, cure=cure, commands=(f"docker logs --tail 50 {quote(name)}",)
+        )
     elif outcome.error == "timeout" and outcome.stage == "answer":
         yield finding(
             "no-answer",

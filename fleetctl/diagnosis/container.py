@@ -17,6 +17,8 @@ CANNOT_RUN = (126, 127)
 """Exit codes for a command that cannot be executed or does not exist (docker run(1))."""
 AROUND = timedelta(seconds=20)
 LOG_LINES = 5
+LINE = 200
+"""Characters of a log line that are shown."""
 ADDRESS_IN_USE = "address already in use"
 """strerror(EADDRINUSE) in the C locale, which every language's run-time prints."""
 
@@ -154,5 +156,6 @@ def engine_says(facts: Inspection) -> tuple[Evidence, ...]:
 def last_lines(container: Replica, scene: Scene) -> tuple[Evidence, ...]:
     lines = [line for line in scene.last_lines.get(container.id, ()) if line.strip()][-LOG_LINES:]
     return tuple(
-        Evidence(f"its log ends: {line.strip()}", f"docker logs --tail 50 {quote(container.name)}") for line in lines
+        Evidence(f"its log ends: {line.strip()[:LINE]}", f"docker logs --tail 50 {quote(container.name)}")
+        for line in lines
     )

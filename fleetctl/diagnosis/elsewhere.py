@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
-from fleetctl.diagnosis import addresses, filtering, links, naming, outward
+from fleetctl.diagnosis import addresses, filtering, links, naming, outward, unlisted
 from fleetctl.diagnosis.scene import Evidence, Finding, Judged, Scene, Target, Way, finding, unknown_cause
 from fleetctl.state.observed import Replica
 
@@ -31,6 +31,7 @@ def examine(target: Target, judged: Iterable[Judged], scene: Scene) -> Iterator[
                 "socket" if refused else "route",
                 f"{one.way.address}:{one.way.port}",
                 Evidence(f"from {one.way.source}: {one.told}"),
+                *unlisted.peculiar(one.way, None, scene),
                 cure="no container of this engine has or publishes this address: look at the host that has it",
             )
         ]

@@ -6,10 +6,13 @@ import shlex
 from collections.abc import Iterator
 from shlex import quote
 
+from fleetctl.diagnosis.matching import words_of
 from fleetctl.diagnosis.scene import Evidence, Finding, Scene, Way, finding
 from fleetctl.state.filters import FilterRule, RuleHit
 from fleetctl.state.observed import Replica
 
+REWRITES = ("DNAT", "SNAT", "REDIRECT", "MASQUERADE", "NOTRACK", "TPROXY")
+"""What leads a packet elsewhere. Inside a container only Docker's DNS needs that."""
 ENDS = ("DROP", "REJECT", "STEAL", "QUEUE", "NFQUEUE", "TARPIT")
 
 
@@ -19,6 +22,8 @@ def examine(way: Way, target: Replica | None, scene: Scene) -> Iterator[Finding]
     if not dropped_by_filter(way):
         return
     for hit in way.hits:
+        if hit.namespace is not None and hit.rule.verdict.upper() in REWRITES:
+            yield inner_rule(hit, way, target)
         if hit.rule.verdict.upper() not in ENDS:
             continue
         yield host_rule(hit, way, target, scene) if hit.namespace is None else inner_rule(hit, way, target)
@@ -39,7 +44,7 @@ def seen_rule(hit: RuleHit, enter: str = "") -> tuple[Evidence, str]:
     if tool == "nft":
         show = delete = f"{enter}nft -a list chain {shlex.join(rule.table.split())} {quote(rule.chain)}"
     else:
-        show = f"{enter}{tool} -t {rule.table} -L {quote(rule.chain)} -v -n --line-numbers"
+        show = f"{enter}{tool} -t {quote(rule.table)} -L {quote(rule.chain)} -v -n --line-numbers"
         delete = enter + deletion(rule)
     fact = f"{place(rule)} counted {hit.packets} packet(s) of this probe: {rule.text}"
     return Evidence(fact, show), delete
@@ -48,13 +53,10 @@ def seen_rule(hit: RuleHit, enter: str = "") -> tuple[Evidence, str]:
 def deletion(rule: FilterRule) -> str:
     """The command that takes a rule away by what it says, for its position changes with its neighbours; a policy is set
     to ACCEPT."""
-    start = f"{rule.tool} -t {rule.table}"
+    start = f"{rule.tool} -t {quote(rule.table)}"
     if rule.position == 0:
         return f"{start} -P {quote(rule.chain)} ACCEPT"
-    try:
-        _, chain, *match = shlex.split(rule.text)
-    except ValueError:
-        return f"{start} -D {quote(rule.chain)} {rule.position}"
+    _, chain, *match = words_of(rule.text)
     return f"{start} -D {quote(chain)} {shlex.join(match)}"
 
 

@@ -51,7 +51,7 @@ def judge(target: Target, scene: Scene) -> Verdict:
     life = list(container.examine(asked, scene))
     if any(isinstance(part, Finding) for part in life):
         return verdict(target, scene, judged, life)
-    judged, strays = without_cut_off_peers(target, corrected(judged, asked, scene), scene)
+    judged, strays = without_cut_off_peers(target, corrected(judged, target, asked, scene), scene)
     broken = [one.way for one in judged if one.good is False and one.way.vantage not in INFORMATIVE]
     # docker-proxy takes connections to a published port for servers that cannot be reached.
     direct = [way for way in broken if way.vantage != "published"] or broken
@@ -83,11 +83,19 @@ def verdict(
     return Verdict(target, judged, tuple(findings), proofs, unknown(target, scene))
 
 
-def corrected(judged: tuple[Judged, ...], asked: Replica, scene: Scene) -> tuple[Judged, ...]:
-    """A queue that overflowed for a moment loses no packets."""
-    if not sockets.overflowed(asked, scene):
-        return judged
-    return tuple(replace(one, good=True) if is_lossy(one.way) else one for one in judged)
+def corrected(judged: tuple[Judged, ...], target: Target, asked: Replica, scene: Scene) -> tuple[Judged, ...]:
+    """A queue that overflowed for a moment loses no packets, and an answer that goes on is one, unless large packets
+    may be lost."""
+    narrow = any(True for network in networks_of(target, asked, scene) for _ in links.mtu(asked, network, scene))
+    overflowed = sockets.overflowed(asked, scene)
+    return tuple(
+        replace(one, good=True, told=f"{one.told}, which had begun well")
+        if one.good is False and one.way.last is not None and answers.flows(one.way.last) and not narrow
+        else replace(one, good=True)
+        if overflowed and is_lossy(one.way)
+        else one
+        for one in judged
+    )
 
 
 def without_cut_off_peers(
@@ -164,8 +172,8 @@ def dead_alias(verdict: Verdict, name: str) -> Verdict:
     asked = verdict.target.container
     who = asked.name if asked else name
     seen = Evidence(f"{name} leads to {who} too, which does not answer", f"docker inspect {quote(who)}")
-    cure = f"remove or mend {who}: until then some requests to {name} fail"
-    one = finding("dead-alias", name, seen, cure=cure, commands=(f"docker rm -f {quote(who)}",))
+    cure = f"mend {who}, or take it out of the network: until then some requests to {name} fail"
+    one = finding("dead-alias", name, seen, cure=cure)
     return replace(verdict, findings=tuple(settle([*verdict.findings, one])))
 
 
@@ -210,17 +218,17 @@ def on_the_way(way: Way, target: Target, asked: Replica, scene: Scene) -> Iterat
         yield from clients_end(way, scene)
     yield from nexthop.route(way, scene)
     yield from nexthop.neighbour(way, asked, scene)
+    yield from nexthop.neighbour_back(way, asked, scene)
     yield from links.when_failed(way, asked, scene)
     yield from filtering.examine(way, asked, scene)
     yield from addresses.way_back(way, asked, scene)
     starved = sockets.starved(asked, scene)
     if starved is not None:
         yield starved
-    yield from answers.examine(way, target, asked, scene)
+    others = list(publishing.not_reached(way, asked, scene)) if way.published is not None else []
+    yield from others or answers.examine(way, target, asked, scene)
     if is_lossy(way) and not any(hit.rule.verdict.upper() in filtering.ENDS for hit in way.hits):
         yield filtering.lost(way)
-    if way.published is not None:
-        yield from publishing.not_reached(way, asked, scene)
 
 
 def proven_by(judged: Sequence[Judged], target: Target, asked: Replica, scene: Scene) -> Iterator[Proof]:

@@ -53,6 +53,7 @@ def without_interface(container: Replica, attachment: Attachment, network: Wired
 
 def own_interface(container: Replica, attachment: Attachment, inner: Interface) -> Iterator[Finding]:
     name, enter = container.name, f"nsenter -t {container.pid} -n"
+    yield from without_arp(inner, f"{enter} ")
     if not inner.up:
         seen = Evidence(
             f"{inner.name} in {name} is switched off (state {inner.state})", f"{enter} ip link show {quote(inner.name)}"
@@ -159,7 +160,42 @@ def bridge(network: WiredNetwork, scene: Scene) -> Iterator[Finding | Proof]:
             "bridge-down", own.name, seen, cure="bring it up", commands=(f"ip link set {quote(own.name)} up",)
         )
         return
-    yield Proof("link", f"bridge {own.name} up, MTU {own.mtu}")
+    wrong = [*without_arp(own, ""), *without_gateway(own, network, scene)]
+    yield from wrong
+    if not wrong:
+        yield Proof("link", f"bridge {own.name} up, MTU {own.mtu}")
+
+
+def without_arp(interface: Interface, enter: str) -> Iterator[Finding]:
+    if not interface.arp:
+        device = quote(interface.name)
+        seen = Evidence(f"{interface.name} does not speak ARP (NOARP)", f"{enter}ip link show {device}")
+        commands = (f"{enter}ip link set {device} arp on",)
+        yield finding("arp-off", interface.name, seen, cure="switch ARP on", commands=commands)
+
+
+def without_gateway(own: Interface, network: WiredNetwork, scene: Scene) -> Iterator[Finding]:
+    """The bridge has the gateway's address, unless the network is internal or the engine was told otherwise."""
+    bridge = scene.host_interface(own.name)
+    have = {one.partition("/")[0] for one in (bridge.addresses if bridge else ())}
+    for subnet, gateway in network.subnets:
+        if (
+            gateway is None
+            or ":" in gateway
+            or gateway in have
+            or bridge is None
+            or not told_by_engine(network, gateway)
+        ):
+            continue
+        prefix = subnet.partition("/")[2]
+        seen = Evidence(f"{own.name} does not have the gateway's address {gateway}", f"ip addr show {quote(own.name)}")
+        commands = (f"ip addr add {gateway}/{prefix} dev {quote(own.name)}",)
+        yield finding("gateway-missing", own.name, seen, cure="give the bridge its address back", commands=commands)
+
+
+def told_by_engine(network: WiredNetwork, gateway: str) -> bool:
+    """Whether the engine gave the gateway to some container; in an internal network it gives none."""
+    return any(attachment.gateway == gateway for attachment in network.attachments)
 
 
 def when_failed(way: Way, target: Replica, scene: Scene) -> Iterator[Finding]:

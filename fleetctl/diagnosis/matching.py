@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +10,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Literal
 
 Hook = Literal["prerouting", "input", "forward", "output", "postrouting"]
+
+WORD = re.compile(r'"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>\S+)', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +55,18 @@ class Parsed:
     target_options: Mapping[str, str]
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a rule as iptables-save writes them: it quotes with " and puts a backslash before ", ' and \\."""
+    return [
+        re.sub(r"\\(.)", r"\1", found["quoted"], flags=re.DOTALL) if found["quoted"] is not None else found["plain"]
+        for found in WORD.finditer(text)
+    ]
+
+
 @lru_cache(maxsize=4096)
 def parse_rule(text: str) -> Parsed | None:
     """Takes apart a line that iptables-save wrote; None when it is none."""
-    try:
-        words = shlex.split(text) if '"' in text or "\\" in text else text.split()
-    except ValueError:
-        return None
+    words = words_of(text)
     if len(words) < 2 or words[0] != "-A":
         return None
     jumps = (at for at, word in enumerate(words) if word in ("-j", "-g") and words[at - 1] != "--comment")

@@ -8,6 +8,7 @@ from shlex import quote
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Target, Way, finding
 from fleetctl.state.network import Resolver
 from fleetctl.state.observed import Replica
+from fleetctl.state.probes import Resolution
 
 DOCKER_DNS = "127.0.0.11"
 UNHEARD = ("timeout", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH")
@@ -57,8 +58,12 @@ def apart(way: Way, target: Replica) -> Iterator[Finding]:
         f"{container.name} is in network {own}, {target.name} in {others}: the engine keeps networks apart",
         f"docker inspect -f '{{{{json .NetworkSettings.Networks}}}}' {quote(container.name)}",
     )
-    network = next(iter(target.endpoints), "NETWORK")
-    commands = (f"docker network connect {quote(network)} {quote(container.name)}",)
+    network = quote(next(iter(target.endpoints), "NETWORK"))
+    commands: tuple[str, ...] = (f"docker network connect {network} {quote(container.name)}",)
+    if "none" in container.endpoints:
+        commands = (f"docker network disconnect none {quote(container.name)}", *commands)
+    if "host" in container.endpoints:
+        commands = ()  # a container of the host's network has to be made anew
     yield finding(
         "different-network", container.name, seen, cure="connect the client to that network", commands=commands
     )
@@ -113,6 +118,7 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
                 cure="remove the old line of its hosts file, or resolve the name again",
             )
         else:
+            yield from slow_server(container, found, scene)
             yield Proof(
                 "name",
                 f"{asked} is {', '.join(found.addresses)} ({found.server or 'hosts'}, {found.milliseconds:.0f} ms)",
@@ -163,6 +169,20 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
         )
     else:
         yield nowhere(asked, container, failed, scene)
+
+
+def slow_server(container: Replica, found: Resolution, scene: Scene) -> Iterator[Finding]:
+    """A name server before Docker's that does not answer: every lookup waits for it first (resolv.conf(5): 5 s)."""
+    servers = (scene.inside(container).resolver or Resolver()).nameservers
+    if not servers or found.server in (None, servers[0]) or DOCKER_DNS not in servers:
+        return
+    seen = Evidence(
+        f"{container.name} asks {servers[0]} first, which does not answer; then {found.server} does",
+        f"cat /proc/{container.pid}/root/etc/resolv.conf",
+    )
+    cure = f"let resolv.conf name {DOCKER_DNS} first, or make the container anew"
+    commands = (f"docker restart {quote(container.name)}",)
+    yield finding("resolver-replaced", container.name, seen, cure=cure, commands=commands)
 
 
 def is_heard(way: Way) -> bool:

@@ -7,6 +7,7 @@ from shlex import quote
 
 from fleetctl.diagnosis.routing import own_rules, route_to, shown
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Way, finding, unknown_cause
+from fleetctl.state.network import Route
 from fleetctl.state.observed import Replica
 
 KNOWN = ("reachable", "stale", "delay", "probe", "permanent", "noarp")
@@ -35,7 +36,9 @@ def route(way: Way, scene: Scene) -> Iterator[Finding | Proof]:
         f"to {way.address} {who} has {shown(found)}; expected is dev {expected}",
         f"{enter}ip route get {quote(way.address)}",
     )
-    if expected is None or (found is not None and found.interface == expected and found.kind == "unicast"):
+    on_link = found is not None and found.interface == expected and found.kind == "unicast" and found.gateway is None
+    if expected is None or on_link:
+        yield from wrong_source(way, scene, found)
         rules = own_rules(namespace)
         if rules and way.outcome is not None and not way.outcome.answered:
             told = Evidence(f"policy rules may choose another table: {'; '.join(rules)}", f"{enter}ip rule")
@@ -63,6 +66,20 @@ def route(way: Way, scene: Scene) -> Iterator[Finding | Proof]:
     yield finding("route-shadowed", who, seen, cure=cure, commands=delete)
 
 
+def wrong_source(way: Way, scene: Scene, found: Route | None) -> Iterator[Finding]:
+    """A route that gives packets another address than the client's own: the answer goes elsewhere."""
+    end = scene.attachment(way.client, way.network) if way.client else None
+    own = [one.partition("/")[0] for one in (end.interface.addresses if end and end.interface else ())]
+    if way.client is None or found is None or found.source is None or not own or found.source in own:
+        return
+    enter = f"nsenter -t {way.client.pid} -n"
+    seen = Evidence(
+        f"to {way.address} {way.client.name} sends from {found.source}; its own is {own[0]}",
+        f"{enter} ip route get {way.address}",
+    )
+    yield finding("wrong-source", way.client.name, seen, cure="take 'src' out of that route")
+
+
 def neighbour(way: Way, target: Replica, scene: Scene) -> Iterator[Finding | Proof]:
     """Which MAC the client, or the host, believes the target's address to have."""
     namespace = scene.inside(way.client)
@@ -71,7 +88,7 @@ def neighbour(way: Way, target: Replica, scene: Scene) -> Iterator[Finding | Pro
         return
     entry = next((one for one in namespace.neighbours if one.address == way.address), None)
     who, enter = (way.client.name, f"nsenter -t {way.client.pid} -n ") if way.client else ("the host", "")
-    if entry is None or entry.state not in KNOWN or entry.mac is None:
+    if entry is None or entry.state not in KNOWN or entry.mac is None or entry.state == "noarp":
         return
     if entry.mac == end.interface.mac:
         yield Proof("neighbour", f"{who}: {way.address} is at {entry.mac} ({entry.state})")
@@ -92,3 +109,22 @@ def neighbour(way: Way, target: Replica, scene: Scene) -> Iterator[Finding | Pro
             cure="delete the entry, it is learnt anew",
             commands=(f"{enter}ip neigh del {quote(way.address)} dev {quote(entry.interface)}",),
         )
+
+
+def neighbour_back(way: Way, target: Replica, scene: Scene) -> Iterator[Finding]:
+    """Which MAC the target believes the client's address to have."""
+    start = scene.attachment(way.client, way.network) if way.client else None
+    inner = start.interface if start else None
+    if way.client is None or inner is None or start is None or start.engine_ipv4 is None:
+        return
+    address = start.engine_ipv4.partition("/")[0]
+    entry = next((one for one in scene.inside(target).neighbours or () if one.address == address), None)
+    if entry is None or entry.mac is None or entry.state not in KNOWN or entry.mac in (inner.mac, start.engine_mac):
+        return
+    enter = f"nsenter -t {target.pid} -n"
+    seen = Evidence(
+        f"{target.name} believes {address}, which asks, at {entry.mac} ({entry.state}), not at {inner.mac}",
+        f"{enter} ip neigh show {address}",
+    )
+    commands = (f"{enter} ip neigh del {address} dev {quote(entry.interface)}",)
+    yield finding("wrong-neighbour", target.name, seen, cure="delete the entry, it is learnt anew", commands=commands)

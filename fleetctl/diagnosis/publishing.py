@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from shlex import quote
 
@@ -11,9 +11,10 @@ from fleetctl.diagnosis.outward import OUTSIDE, forwarding, is_managed, masquera
 from fleetctl.diagnosis.packet import Packet, fate
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Way, finding, listed
 from fleetctl.state.filters import Filters
-from fleetctl.state.network import WiredNetwork
+from fleetctl.state.network import Listener, WiredNetwork
 from fleetctl.state.observed import Published, Replica
 
+NAT = "iptables -t nat -S"
 ANYWHERE = (None, "", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
 
 
@@ -98,7 +99,7 @@ def published_port(
     goal = f"{address}:{port.container_port}"
     enters = has_entry(container, network)
     if turned.passes and turned.rewritten_to is None and is_managed(filters) and not native and enters:
-        seen = Evidence(f"no NAT rule leads host port {port.host_port} to {goal}", "iptables -t nat -S")
+        seen = Evidence(f"no NAT rule leads host port {port.host_port} to {goal}", NAT)
         proxy = next((one for one in scene.host.listeners or () if one.port == port.host_port), None)
         masked = (
             (Evidence(f"only docker-proxy serves port {port.host_port}, and hides the sender's address", "ss -ltnp"),)
@@ -114,8 +115,15 @@ def published_port(
             commands=("systemctl restart docker",),
         )
         return
-    if turned.rewritten_to not in (goal, None):
+    own = {f"{one.ipv4}:{port.container_port}" for one in container.endpoints.values()}
+    if address is not None and turned.rewritten_to is not None and turned.rewritten_to not in own:
+        rule = turned.endings[0].rule
+        told = f"a packet to host port {port.host_port} is led to {turned.rewritten_to}, not to {goal}"
+        cure, commands = "delete the rule that leads it there", (deletion(rule),) if rule else ()
+        yield finding("nat-rule-wrong", container.name, Evidence(told, NAT), cure=cure, commands=commands)
         return
+    if turned.rewritten_to not in (goal, None):
+        return  # it is published by another network of the container's
     onward = Packet(
         OUTSIDE,
         address,
@@ -152,32 +160,58 @@ def has_entry(container: Replica, network: WiredNetwork) -> bool:
 def not_reached(way: Way, container: Replica, scene: Scene) -> Iterator[Finding]:
     """A published port that does not answer although the container's own address may."""
     port, outcome = way.published, way.last
-    if port is None or outcome is None or outcome.connected:
+    if port is None or outcome is None:
         return
-    # An engine without docker-proxy reserves the port by listening itself, and accepts nothing.
     here = [one for one in scene.host.listeners or () if one.protocol == "tcp" and one.port == port.host_port]
+    # An engine without docker-proxy reserves the port by listening itself, and accepts nothing.
     served = any(all(process.name != "dockerd" for process in one.processes) for one in here)
     show = f"docker port {quote(container.name)}"
-    if not scene.local and ip_address(way.address).is_loopback:
+    where = port.host_ip or "0.0.0.0"  # noqa: S104  # shown, not bound
+    if outcome.connected:
+        yield from not_the_proxy(way, container, here)
+    elif not scene.local and ip_address(way.address).is_loopback:
         seen = Evidence(
-            f"{way.address} is this host, and the engine publishes its ports on another one", "docker context ls"
+            f"{way.address} is this host; the engine publishes its ports on another one", "docker context ls"
         )
         cure = "ask the host that the engine runs on"
         yield finding("foreign-engine", f"{way.address}:{port.host_port}", seen, cure=cure)
+    elif port.protocol != "tcp":
+        seen = Evidence(f"port {port.host_port} is published for {port.protocol} only, asked was TCP", show)
+        yield finding("not-published", container.name, seen, cure=f"ask it over {port.protocol}, or publish TCP, too")
     elif way.address == "::1" and outcome.error == "ECONNREFUSED":
-        seen = Evidence(f"port {port.host_port} is published on {port.host_ip or '0.0.0.0'}, asked was ::1", show)  # noqa: S104
+        seen = Evidence(f"port {port.host_port} is published on {where}, asked was ::1", show)
         yield (
             no_proxy(way, seen)
             if not served
             else finding("localhost-is-ipv6", "the host", seen, cure="ask 127.0.0.1, or publish the port on ::, too")
         )
-    elif way.address != "127.0.0.1" and port.host_ip == "127.0.0.1":
-        seen = Evidence(f"port {port.host_port} is published on 127.0.0.1 only, asked was {way.address}", show)
-        cure = "publish it without 127.0.0.1 in front, if others are to reach it"
-        yield finding("published-on-loopback", container.name, seen, cure=cure)
+    elif where not in ANYWHERE and where != way.address:
+        seen = Evidence(f"port {port.host_port} is published on {where} only, asked was {way.address}", show)
+        cause = "published-on-loopback" if ip_address(where).is_loopback else "not-published"
+        yield finding(cause, container.name, seen, cure=f"ask {where}, or publish it on {way.address}, too")
     elif way.client is not None and not served:
         seen = Evidence(f"{way.client.name} asks {way.address}:{port.host_port} of the host from another bridge", show)
         yield no_proxy(way, seen)
+    elif not here and outcome.error == "ECONNREFUSED":
+        seen = Evidence(f"nothing listens at port {port.host_port}: docker-proxy is gone", "ss -ltnp")
+        cure = "restart the container, which starts its docker-proxy again"
+        yield finding(
+            "proxy-missing", container.name, seen, cure=cure, commands=(f"docker restart {quote(container.name)}",)
+        )
+
+
+def not_the_proxy(way: Way, container: Replica, here: Sequence[Listener]) -> Iterator[Finding]:
+    """A connection that somebody else than docker-proxy took."""
+    for one in here:
+        strangers = [process for process in one.processes if process.name != "docker-proxy"]
+        address = ip_address(one.address.partition("%")[0])
+        if strangers and (address.is_unspecified or str(address) == way.address):
+            who = ", ".join(f"{process.name} (pid {process.pid})" for process in strangers[:3])
+            seen = Evidence(
+                f"{who} listens at {one.address}:{one.port} of the host and took the connection", "ss -ltnp"
+            )
+            cure = f"end that process, or publish {container.name} at another port or address"
+            yield finding("other-listener", f"{way.address}:{one.port}", seen, cure=cure)
 
 
 def no_proxy(way: Way, seen: Evidence) -> Finding:

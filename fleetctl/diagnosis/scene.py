@@ -70,7 +70,7 @@ def finding(cause: str, where: str, *evidence: Evidence | str, cure: str, comman
     return Finding(CAUSES[cause][0], cause, where, facts, cure, commands)
 
 
-Vantage = Literal["lo", "own", "host", "client", "published", "outside"]
+Vantage = Literal["lo", "own", "host", "client", "published"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,6 @@ class Way:
             "lo": "inside (127.0.0.1)",
             "own": "inside (own address)",
             "published": f"the host (port {self.port})",
-            "outside": "outside",
         }.get(self.vantage, "the host")
 
     @property
@@ -212,7 +211,8 @@ class Verdict:
         """Whether every way that was tried or judged is in order; None where none could be tried."""
         if any(one.level == "fault" for one in self.findings):
             return False
-        return None if self.judged and all(one.good is None for one in self.judged) else True
+        counted = [one for one in self.judged if not (self.target.from_named and one.way.vantage in ("lo", "own"))]
+        return None if self.judged and all(one.good is None for one in counted) else True
 
     @property
     def first(self) -> Finding | None:

@@ -34,7 +34,10 @@ def examine(container: Replica, address: str, port: int, scene: Scene) -> Iterat
 
 def accepts(listener: Listener, address: str) -> bool:
     """Whether connections to that address reach the socket; :: takes IPv4 too unless it is IPv6 only (ipv6(7))."""
-    own, asked = ip_address(listener.address.partition("%")[0]), ip_address(address)
+    text, _, device = listener.address.partition("%")
+    own, asked = ip_address(text), ip_address(address)
+    if device == "lo" and not asked.is_loopback:
+        return False  # SO_BINDTODEVICE (socket(7))
     if own.is_unspecified:
         return own.version == asked.version or (own.version == 6 and not listener.v6_only)
     mapped = getattr(own, "ipv4_mapped", None)
@@ -49,6 +52,8 @@ def missing(container: Replica, address: str, port: int, here: list[Listener], s
         only = all(one.reach == "loopback only" for one in here)
         cause = "bound-to-loopback" if only else "bound-to-one-address"
         why = "127.0.0.1 in a container is reached from that container only" if only else "it hears that address only"
+        if all(ip_address(one.address.partition("%")[0]).is_unspecified for one in here) and not only:
+            why = f"it hears IPv{ip_address(here[0].address.partition('%')[0]).version} only"
         yield finding(
             cause,
             name,

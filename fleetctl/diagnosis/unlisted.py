@@ -15,6 +15,8 @@ from fleetctl.state.probes import Outcome
 
 MOST = 8
 """Differences that are shown."""
+KNOWN = 2
+"""Facts that every finding of this kind has: how the probe ended, and its trace."""
 NEVER_SENT = ("EHOSTUNREACH", "ENETUNREACH", "EACCES", "EPERM", "EINVAL")
 
 
@@ -33,11 +35,12 @@ def examine(way: Way, target: Replica, scene: Scene) -> Iterator[Finding]:
     sibling = healthy(target, scene)
     if sibling is not None:
         evidence += differences(target, sibling, scene)
-    cure = f"look at hop '{hop}' of {where}: " + (
-        "what is listed above differs from a healthy replica or is unusual"
-        if len(evidence) > 2
-        else "nothing that fleetctl reads differs from a healthy replica"
-    )
+    if hop == "http":
+        cure = "the network is in order: see the server's log"
+    elif len(evidence) > KNOWN:
+        cure = f"look at hop '{hop}' of {where}: what is listed above differs from a healthy replica or is unusual"
+    else:
+        cure = f"look at hop '{hop}' of {where}: nothing that fleetctl reads differs from a healthy replica"
     yield unknown_cause(hop, where, *evidence[: MOST + 2], cure=cure)
 
 
@@ -77,6 +80,8 @@ def last_seen(way: Way, target: Replica, scene: Scene, outcome: Outcome) -> tupl
     seen = [(one.event, one.interface) for one in points if one.event != "drop"]
     inner, veth = end.interface if end else None, end.veth if end else None
     arrived = index_after(seen, ("rx", name_of(inner)), ("tx", name_of(veth)))
+    if arrived is not None and "NO_SOCKET" in reasons and outcome.error == "ECONNREFUSED":
+        return "socket", target.name
     if arrived is not None:
         back = index_after(seen[arrived + 1 :], ("tx", name_of(inner)), None)
         if back is None:
@@ -111,7 +116,7 @@ def index_after(
     return seen.index(wanted, start)
 
 
-def peculiar(way: Way, target: Replica, scene: Scene) -> Iterator[Evidence]:
+def peculiar(way: Way, target: Replica | None, scene: Scene) -> Iterator[Evidence]:
     """What is unusual by itself at any place of the way."""
     places: list[tuple[str, Namespace, str]] = [("the host", scene.host, "")]
     containers = [one for one in (way.client, target) if one is not None]
@@ -142,7 +147,7 @@ def peculiar(way: Way, target: Replica, scene: Scene) -> Iterator[Evidence]:
                     yield Evidence(f"{who}: nft {rule.table} {rule.chain}: {rule.text}", f"{enter}nft list ruleset")
 
 
-def container_pid(name: str, way: Way, target: Replica) -> int | None:
+def container_pid(name: str, way: Way, target: Replica | None) -> int | None:
     return next((one.pid for one in (way.client, target) if one is not None and one.name == name), -1)
 
 

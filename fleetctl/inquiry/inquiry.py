@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -30,7 +31,7 @@ from fleetctl.net.join import join_topology
 from fleetctl.state.network import Namespace, Topology
 from fleetctl.state.observed import AT_REST, Replica
 from fleetctl.state.probes import NOT_ASKED, Outcome, Probe, Question, Resolution
-from fleetctl.vantage.base import Answer, Request, Vantage
+from fleetctl.vantage.base import AT_ONCE, Answer, Request, Vantage
 
 TRACE_TIME = 0.6
 """Seconds for a traced probe: its first packets tell."""
@@ -61,12 +62,12 @@ class Inquiry:
         open_cases = [case for case in cases if self.broken(case) and not self.is_plain(case, scene)]
         if open_cases:
             scene = self.scene(self.ask_again(open_cases), before=first)
-            untold = [case for case in open_cases if self.broken(case) and not self.is_plain(case, scene, waited=True)]
+            untold = [case for case in open_cases if self.broken(case) and not self.is_plain(case, scene)]
             if untold:
                 scene = self.scene(self.trace(untold), before=first)
         return with_dead_aliases(cases, [self.verdict(case, scene) for case in cases])
 
-    def is_plain(self, case: Case, scene: Scene, *, waited: bool = False) -> bool:
+    def is_plain(self, case: Case, scene: Scene) -> bool:
         """Whether facts explain the failure so far that no packet has to be sent for it: the container does not run, or
         the server was reached and it is up to it."""
         verdict = self.verdict(case, scene)
@@ -78,8 +79,7 @@ class Inquiry:
         outcomes = [case.ways[index].last for index in self.broken(case)]
         refused = all(one is not None and one.error == "ECONNREFUSED" for one in outcomes)
         taken = all(one is not None and one.connected and one.error == "timeout" for one in outcomes)
-        told = ("accept-queue", "http") if waited else ("accept-queue",)
-        return (refused and first.hop == "socket") or (taken and first.hop in told)
+        return (refused and first.hop == "socket") or (taken and first.hop == "accept-queue")
 
     def verdict(self, case: Case, scene: Scene) -> Verdict:
         """Judged, by the networks as they are now; with why there is nothing to ask where that is so."""
@@ -184,12 +184,13 @@ class Inquiry:
     def outcomes(self, answer: Answer) -> list[Outcome]:
         """Those of the probes. Ports that an engine on another host publishes are asked from here: so do their users,
         and what is 127.0.0.1 there is not here."""
-        return [
-            ask(one.probe, stream_socket)
-            if one.probe.vantage == "published" and (not self.engine.local or one.error == NOT_ASKED)
-            else one
-            for one in answer.outcomes
-        ]
+
+        def once_more(one: Outcome) -> Outcome:
+            here = one.probe.vantage == "published" and (not self.engine.local or one.error == NOT_ASKED)
+            return ask(one.probe, stream_socket) if here else one
+
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            return list(pool.map(once_more, answer.outcomes))
 
     # Looking again, where something failed
 

@@ -35,11 +35,12 @@ def ways_to(
     yield Way("lo", "127.0.0.1", port)
     places = [(networks.get(one.network_id), one) for one in container.endpoints.values()]
     for network, place in places:
-        if place.ipv4 is None:
+        address = address_in(place, meant)
+        if address is None:
             continue
-        yield Way("own", place.ipv4, port, network=network)
+        yield Way("own", address, port, network=network)
         if not from_named and network is not None and network.driver == "bridge":
-            yield Way("host", place.ipv4, port, network=network)
+            yield Way("host", address, port, network=network)
     if (container.inspection and container.inspection.network_mode == "host") and not from_named:
         yield Way("host", "127.0.0.1", port)
     for client in clients:
@@ -57,7 +58,7 @@ def ways_to(
 def from_client(client: Replica, meant: Meant, places: Sequence[tuple[WiredNetwork | None, Endpoint]]) -> Iterator[Way]:
     """By every network that the two share; by the target's first where they share none."""
     container, port = meant.container, meant.port
-    if container is None or port is None or client.id == container.id:
+    if container is None or port is None:
         return
     if meant.published is not None and meant.address is not None:
         yield Way("client", meant.address, meant.wanted.port or port, client=client, published=meant.published)
@@ -66,8 +67,16 @@ def from_client(client: Replica, meant: Meant, places: Sequence[tuple[WiredNetwo
     shared = [(network, place) for network, place in places if place.network_id in own]
     asked = [(network, place) for network, place in places if meant.address in (place.ipv4, place.ipv6)]
     for network, place in asked or shared or places[:1]:
-        if place.ipv4 is not None:
-            yield Way("client", place.ipv4, port, client=client, network=network)
+        address = address_in(place, meant)
+        if address is not None:
+            yield Way("client", address, port, client=client, network=network)
+
+
+def address_in(place: Endpoint, meant: Meant) -> str | None:
+    """The address that was asked for, where it is of this network; else the IPv4 address, else that of IPv6."""
+    if meant.address is not None and meant.address in (place.ipv4, place.ipv6):
+        return meant.address
+    return None if meant.address is not None and meant.published is None else place.ipv4 or place.ipv6
 
 
 def reached_at(published: Published, asked: str | None, host: str | None) -> str:

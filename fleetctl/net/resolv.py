@@ -59,14 +59,13 @@ def parse_resolv_conf(text: str) -> Resolver:
 
 def parse_hosts(text: str) -> dict[str, tuple[str, ...]]:
     """Addresses by name in lower case, in the file's order."""
-    hosts: dict[str, tuple[str, ...]] = {}
+    hosts: dict[str, dict[str, None]] = {}
     for line in text.splitlines():
         address, *names = line.partition("#")[0].split() or [""]
         if _is_address(address):
             for name in names:
-                known = hosts.get(name.lower(), ())
-                hosts[name.lower()] = known if address in known else (*known, address)
-    return hosts
+                hosts.setdefault(name.lower(), {})[address] = None
+    return {name: tuple(found) for name, found in hosts.items()}
 
 
 def _is_address(text: str) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -25,11 +26,13 @@ NOT_PERMITTED = "reading packet filters needs CAP_NET_ADMIN in the network names
 Tool = Literal["iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy"]
 
 _TABLES = ("raw", "mangle", "nat", "filter", "security")  # iptables(8)
+_LONGEST = 8 << 20  # bytes
 _PATIENCE = 5.0  # seconds; it asks the kernel only, so more means that something hangs
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"  # sbin is often not in a user's PATH
 _POLICY = re.compile(r":(?P<chain>\S+) (?P<policy>\S+) \[(?P<packets>\d+):\d+\]")
-_RULE = re.compile(r"\[(?P<packets>\d+):\d+\] (?P<text>-A (?P<chain>\S+).*)")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')  # a comment may hold anything
+_RULE = re.compile(r"\[(?P<packets>\d+):\d+\] (?P<text>-A (?P<chain>\S+).*)", re.DOTALL)
+_WHOLE_RULE = re.compile(r'\[\d+:\d+\] -A \S+(?:"(?:[^"\\]|\\.)*"|[^\n"])*', re.DOTALL)
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)  # a comment may hold anything
 _TARGET = re.compile(r" -[jg] (\S+)")
 
 
@@ -85,27 +88,51 @@ def _saved(tool: Tool, programs: Sequence[str], unknown: dict[str, str]) -> tupl
         unknown[tool] = f"{programs[-1]} is not installed"
         return ()
     try:
-        done = subprocess.run([program, "-c"], capture_output=True, timeout=_PATIENCE, check=False)
-    except (OSError, subprocess.SubprocessError) as error:
-        unknown[tool] = f"{program}: {error}"
+        code, output = _output(program)
+    except OSError as error:
+        unknown[tool] = f"{program}: {error.strerror}"
         return ()
-    text = done.stdout.decode("utf-8", "backslashreplace")
-    if done.returncode:
-        last = done.stderr.decode("utf-8", "backslashreplace").strip().rpartition("\n")[2]
-        unknown[tool] = f"{program}: {last or f'exit code {done.returncode}'}"
+    if len(output) > _LONGEST:
+        unknown[tool] = f"{program} writes more than {_LONGEST} bytes"
+        return ()
+    text = output.decode("utf-8", "backslashreplace")
+    if code:
+        unknown[tool] = f"{program}: exit code {code}"
     elif ("(nf_tables)" in text.partition("\n")[0]) == tool.endswith("-legacy"):
         unknown[tool] = f"{program} shows the other kind of tables only"
         return ()
-    return tuple(parse_saved(tool, text))
+    try:
+        return tuple(parse_saved(tool, text))
+    except ValueError as error:
+        unknown[tool] = f"{program}: {error}"
+        return ()
+
+
+def _output(program: str) -> tuple[int, bytes]:
+    """Its exit code and what it writes, as far as that is of use: whoever owns a namespace may have made any number of
+    rules."""
+    with subprocess.Popen([program, "-c"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        patience = threading.Timer(_PATIENCE, process.kill)
+        patience.start()
+        assert process.stdout is not None  # noqa: S101  # a pipe was asked for
+        output = process.stdout.read(_LONGEST + 1)
+        if len(output) > _LONGEST:
+            process.kill()
+        process.wait()
+        patience.cancel()
+    return process.returncode, output
 
 
 def parse_saved(tool: Tool, text: str) -> Iterator[FilterRule]:
-    """The rules and policies in what iptables-save -c wrote; for a chain of nobody's, whose end returns, too."""
+    """The rules and policies in what iptables-save -c wrote; for a chain of nobody's, whose end returns, too. Raises
+    ValueError for a table that there is none of."""
     table = ""
     positions: dict[tuple[str, str], int] = {}
-    for line in text.splitlines():
+    for line in _lines(text):
         if line.startswith("*"):
             table = line[1:]
+            if table not in _TABLES:
+                raise ValueError(f"there is no table {table!r}")
         elif policy := _POLICY.fullmatch(line):
             built_in = policy["policy"] != "-"
             verdict = policy["policy"] if built_in else "RETURN"
@@ -117,6 +144,16 @@ def parse_saved(tool: Tool, text: str) -> Iterator[FilterRule]:
             target = _TARGET.search(_QUOTED.sub('""', rule["text"]))
             verdict = target[1] if target else ""
             yield FilterRule(tool, table, *place[1:], positions[place], rule["text"], verdict, int(rule["packets"]))
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Line by line; a rule goes on where a comment in it, which may hold anything, is broken over lines."""
+    at = 0
+    while at < len(text):
+        rule = _WHOLE_RULE.match(text, at)
+        end = rule.end() if rule else text.find("\n", at)
+        yield text[at:end] if end >= 0 else text[at:]
+        at = end + 1 if end >= 0 else len(text)
 
 
 def _counting(rules: Iterable[FilterRule], chains: Iterable[Chain]) -> Iterator[FilterRule]:

@@ -150,8 +150,12 @@ class Listener:
 
     @property
     def reach(self) -> str:
-        """Who can reach it: "all interfaces", "loopback only" or "one address"."""
-        address = ip_address(self.address.partition("%")[0])
+        """Who can reach it: "all interfaces", "loopback only", "one address", or "one interface" where the socket is
+        bound to a device (`address` is then 0.0.0.0%eth0)."""
+        text, _, device = self.address.partition("%")
+        address = ip_address(text)
+        if address.is_unspecified and device:
+            return "loopback only" if device == "lo" else "one interface"
         if address.is_unspecified:
             return "all interfaces"
         return "loopback only" if address.is_loopback else "one address"

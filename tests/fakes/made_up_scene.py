@@ -191,7 +191,7 @@ def outcome(told: str | Json | None, probe: Probe, source: str | None) -> Outcom
     found = TOLD.fullmatch(fields.pop("told"))
     assert found, told
     fields["first"] = fields.pop("first", "").encode("latin-1")
-    status = int(found["status"]) if found["status"] else None
+    status = fields.pop("status", int(found["status"]) if found["status"] else None)
     return Outcome(
         probe=probe,
         stage=found["stage"] or "done",  # type: ignore[arg-type]  # as the file says
