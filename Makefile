@@ -9,7 +9,7 @@ TEST_WORKERS ?= 2
 FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up down ps inspect serve check test bench clean env engine base wheels
+.PHONY: help up down ps inspect serve check test lab bench clean env engine base wheels
 
 ##@ The fleet
 up: env engine base wheels ## From a bare machine to running replicas; installs what is missing
@@ -32,6 +32,10 @@ check: env ## Lint, types, import law, unit and case tests; needs no engine
 	@$(BIN)/python -m pytest tests/unit tests/cases $(FLAGS)
 test: check engine base wheels ## Everything in check, then contract and end-to-end and laboratory tests against the real engine
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) tests/contract tests/e2e tests/lab $(FLAGS)
+lab: env engine base ## Every fault of the laboratory, the held-out ones too; writes docs/fault-matrix.md
+	@rm -f .lab-results
+	@FLEET_LAB_RESULTS=$(CURDIR)/.lab-results $(BIN)/python -m pytest -n $(TEST_WORKERS) tests/lab tests/lab/held_out.py $(FLAGS) || true
+	@$(BIN)/python -m tests.lab.matrix .lab-results
 bench: env engine base wheels ## Measure speed, beside the peers that are installed
 	@for bench in bench/*.py; do $(BIN)/python "$$bench" $(FLAGS) || exit; done
 

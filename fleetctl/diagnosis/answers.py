@@ -103,7 +103,7 @@ def examine(way: Way, target: Target, container: Replica, scene: Scene) -> Itera
             "no-answer",
             name,
             seen,
-            Evidence("its listening queue is empty: it took the connection"),
+            *taken(container, way, scene),
             cure="the server took the request and does not answer: see its log, its workers and what they wait for",
             commands=(f"docker top {quote(name)}", f"docker logs --tail 50 {quote(name)}"),
         )
@@ -116,6 +116,12 @@ def examine(way: Way, target: Target, container: Replica, scene: Scene) -> Itera
             Evidence(f"the first bytes are {start!r}"),
             cure="another protocol is spoken at this port: name the port that speaks HTTP",
         )
+
+
+def taken(container: Replica, way: Way, scene: Scene) -> tuple[Evidence, ...]:
+    """That the server took the connection, where its queue could be read and is empty."""
+    queues = [one.queued for one in scene.inside(container).listeners or () if one.port == way.port]
+    return (Evidence("its listening queue is empty: it took the connection"),) if queues and not any(queues) else ()
 
 
 def status(way: Way, outcome: Outcome, target: Target, name: str, seen: Evidence) -> Iterator[Finding]:

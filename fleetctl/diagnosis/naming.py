@@ -75,7 +75,8 @@ def proxies(way: Way, asked: Target) -> Finding | None:
     if container is None or target is None:
         return None
     facts = container.inspection
-    proxy = facts.proxies.get("http_proxy") if facts else None
+    named = next((one for one in ("http_proxy", "all_proxy") if facts and facts.proxies.get(one)), "")
+    proxy = facts.proxies.get(named) if facts else None
     if facts is None or not proxy:
         return None
     names = [
@@ -88,7 +89,7 @@ def proxies(way: Way, asked: Target) -> Finding | None:
     if "*" in excepted or any(name == one or name.endswith(f".{one}") for name in names if name for one in excepted):
         return None
     seen = Evidence(
-        f"{container.name} has http_proxy={proxy}, and no_proxy does not name {target.service or target.name}",
+        f"{container.name} has {named}={proxy}, and no_proxy does not name {target.service or target.name}",
         f"docker inspect -f '{{{{json .Config.Env}}}}' {quote(container.name)}",
     )
     cure = f"set no_proxy so that it names {target.service or target.name} (environment: NO_PROXY and no_proxy)"

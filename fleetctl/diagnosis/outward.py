@@ -12,8 +12,9 @@ from fleetctl.state.filters import Filters
 from fleetctl.state.network import WiredNetwork
 from fleetctl.state.observed import Replica
 
-OUTSIDE = "192.0.2.1"
-"""Stands for any address outside (RFC 5737, TEST-NET-1)."""
+OUTSIDE = "9.9.9.9"
+"""Stands for any address outside: rules that drop what is reserved, such as the blocks for documentation, are common.
+Nothing is sent there."""
 TOO_BIG = ("3", "3/4", "fragmentation-needed", "destination-unreachable", "any", "255")
 """Names of --icmp-type that take the notice (iptables -p icmp -h)."""
 IP_MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"

@@ -63,10 +63,11 @@ def last_seen(way: Way, target: Replica, scene: Scene, outcome: Outcome) -> tupl
     if way.vantage == "published":
         return "publish", target.name
     points = way.trace.points if way.trace else ()
-    end = scene.attachment(target, way.network)
+    network = way.network or next((one for one in scene.topology.networks if scene.attachment(target, one)), None)
+    end = scene.attachment(target, network)
     if end is not None and end.interface is not None and not end.interface.arp:
         return "link", target.name
-    start = scene.attachment(way.client, way.network) if way.client else None
+    start = scene.attachment(way.client, network) if way.client else None
     who = way.client.name if way.client else "the host"
     if not points:
         entry = next((one for one in scene.inside(way.client).neighbours or () if one.address == way.address), None)
@@ -80,6 +81,8 @@ def last_seen(way: Way, target: Replica, scene: Scene, outcome: Outcome) -> tupl
     seen = [(one.event, one.interface) for one in points if one.event != "drop"]
     inner, veth = end.interface if end else None, end.veth if end else None
     arrived = index_after(seen, ("rx", name_of(inner)), ("tx", name_of(veth)))
+    if "OTHERHOST" in reasons:
+        return "neighbour", who if arrived is None else target.name
     if arrived is not None and "NO_SOCKET" in reasons and outcome.error == "ECONNREFUSED":
         return "socket", target.name
     if arrived is not None:

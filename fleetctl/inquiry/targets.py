@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, quote, urlsplit
 
 from fleetctl.diagnosis.judge import no_such
 from fleetctl.diagnosis.naming import names_of
-from fleetctl.diagnosis.scene import Evidence, Finding, finding
+from fleetctl.diagnosis.scene import Evidence, Finding, finding, listed
 from fleetctl.errors import ConfigError
 from fleetctl.inquiry.world import World
 from fleetctl.state.observed import Published, Replica
@@ -108,7 +108,8 @@ def find(wanted: Wanted, world: World, *, client: Replica | None = None) -> tupl
     found = world.named(wanted.host)
     if found:
         name = wanted.host if client is not None and wanted.host in names_of(found[0]) else None
-        return tuple(Meant(wanted, one, wanted.port or port_of(one, world), resolve=name) for one in found)
+        meant = tuple(Meant(wanted, one, wanted.port or port_of(one, world), resolve=name) for one in found)
+        return (*meant, *missing_replicas(wanted, found, world))
     if world.fleet is not None and wanted.host in world.fleet.services:
         cure = "bring it up"
         seen = Evidence(f"service {wanted.host} of fleet {world.fleet.name} has no container", "fleetctl ps -a")
@@ -123,6 +124,21 @@ def find(wanted: Wanted, world: World, *, client: Replica | None = None) -> tupl
     if client is not None:
         return (Meant(wanted, port=wanted.port, resolve=wanted.host),)
     return (Meant(wanted, problem=no_such(wanted.host, sorted(one.name for one in world.containers)[:12])),)
+
+
+def missing_replicas(wanted: Wanted, found: Sequence[Replica], world: World) -> tuple[Meant, ...]:
+    """A service of which fewer containers are there than fleet.yaml wants."""
+    service = world.fleet.services.get(wanted.host) if world.fleet else None
+    if service is None or len(found) >= service.replicas or any(one.id not in world.own for one in found):
+        return ()
+    there = sorted(one.number for one in found)
+    gone = [number for number in range(1, service.replicas + 1) if number not in there]
+    seen = Evidence(
+        f"{service.replicas} replicas of {service.name} are wanted, {len(found)} are there", "fleetctl ps -a"
+    )
+    where = listed(f"{service.name}-{number}" for number in gone)
+    problem = finding("no-such-container", where, seen, cure="bring it up", commands=("fleetctl up",))
+    return (Meant(replace(wanted, text=where), problem=problem),)
 
 
 def as_address(host: str) -> str | None:

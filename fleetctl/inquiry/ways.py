@@ -65,11 +65,12 @@ def from_client(client: Replica, meant: Meant, places: Sequence[tuple[WiredNetwo
         return
     own = {one.network_id for one in client.endpoints.values()}
     shared = [(network, place) for network, place in places if place.network_id in own]
-    asked = [(network, place) for network, place in places if meant.address in (place.ipv4, place.ipv6)]
+    address = meant.address
+    asked = [one for one in places if address is not None and address in (one[1].ipv4, one[1].ipv6)]
     for network, place in asked or shared or places[:1]:
-        address = address_in(place, meant)
-        if address is not None:
-            yield Way("client", address, port, client=client, network=network)
+        there = address_in(place, meant)
+        if there is not None:
+            yield Way("client", there, port, client=client, network=network)
 
 
 def address_in(place: Endpoint, meant: Meant) -> str | None:

@@ -15,4 +15,6 @@ import tests.lab.faults_unlisted
 import tests.lab.faults_wiring  # noqa: F401  each registers its own
 from tests.lab.fault import FAULTS
 
-ROWS = sorted(FAULTS, key=lambda fault: fault.number)
+HELD_OUT = sorted((fault for fault in FAULTS if fault.row.startswith("b")), key=lambda fault: fault.number)
+"""Chosen by somebody who did not know how diagnose judges; asked by tests/lab/held_out.py, not in every run."""
+ROWS = sorted((fault for fault in FAULTS if fault not in HELD_OUT), key=lambda fault: fault.number)

@@ -31,8 +31,8 @@ def why_not_healthy(fleet: Fleet, asks: str) -> str | None:
     return diagnosed.told
 
 
-@pytest.mark.parametrize("fault", ROWS, ids=row_name)
-def test_a_fault_is_named_while_it_is_there_and_only_then(fault: Fault, request: pytest.FixtureRequest) -> None:
+def is_named_while_it_is_there(fault: Fault, request: pytest.FixtureRequest) -> None:
+    """Ask before the fault, while it is there, and after it is healed; keep what was said."""
     fleet: Fleet = request.getfixturevalue("fleet" if fault.place == "fleet" else "proxyless_fleet")
     question = fault.healthy or fault.asks
     before = why_not_healthy(fleet, question)
@@ -46,3 +46,8 @@ def test_a_fault_is_named_while_it_is_there_and_only_then(fault: Fault, request:
     assert before is None, f"before the fault: {before}"
     assert right, f"expected {', '.join(fault.expects)}, reachable {fault.reachable}: {diagnosed.told}"
     assert after is None, f"after the fault was healed: {after}"
+
+
+@pytest.mark.parametrize("fault", ROWS, ids=row_name)
+def test_a_fault_is_named_while_it_is_there_and_only_then(fault: Fault, request: pytest.FixtureRequest) -> None:
+    is_named_while_it_is_there(fault, request)
