@@ -33,6 +33,7 @@ CAUSES: dict[str, tuple[str, str]] = {
     "search-domain": ("name", "the search list delays the lookup beyond patience"),
     "dns-redirect-missing": ("name", "Docker's DNS server is not reached at 127.0.0.11"),
     "dead-alias": ("name", "the name also leads to a replica that does not answer"),
+    "foreign-alias": ("name", "the name also leads to a container that is not of the service"),
     "stale-address": ("name", "the address belongs to another container now, or to none"),
     "unknown-name": ("name", "the name leads nowhere"),
     "not-published": ("publish", "the port is not published"),

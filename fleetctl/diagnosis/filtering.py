@@ -13,6 +13,9 @@ from fleetctl.state.observed import Replica
 
 REWRITES = ("DNAT", "SNAT", "REDIRECT", "MASQUERADE", "NOTRACK", "TPROXY")
 """What leads a packet elsewhere. Inside a container only Docker's DNS needs that."""
+ENGINES, USERS = "DOCKER", "DOCKER-USER"
+"""How the chains that the engine keeps are called, and the one of them that is the user's (docs.docker.com, Packet
+filtering and firewalls). Its own rules are never to be deleted; which rule drops a packet does not depend on names."""
 ENDS = ("DROP", "REJECT", "STEAL", "QUEUE", "NFQUEUE", "TARPIT")
 
 
@@ -107,6 +110,9 @@ def host_rule(hit: RuleHit, way: Way, target: Replica | None, scene: Scene) -> F
     if within and nf == "1" and (both or "physdev" in rule.text):
         cure = "delete that rule, or allow what stays within the bridge"
         return finding("bridge-netfilter", where, seen, bridged, cure=cure, commands=(delete,))
+    if rule.chain.startswith(ENGINES) and rule.chain != USERS:
+        cure = "it is the engine's own rule: connect both to one network, or allow this in chain DOCKER-USER"
+        return finding("filter-rule", where, seen, cure=cure)
     return finding(
         "filter-rule",
         where,

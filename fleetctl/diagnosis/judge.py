@@ -62,6 +62,7 @@ def judge(target: Target, scene: Scene) -> Verdict:
         parts += (part for part in seen if number == 0 or isinstance(part, Finding))
     parts += () if broken else proven_by(judged, target, asked, scene)
     parts += filter(None, (naming.proxies(way, target) for way in target.ways))
+    parts += filter(None, (naming.impostor(way, asked, scene) for way in target.ways))
     known = settle(part for part in parts if isinstance(part, Finding) and part.level == "fault")
     if broken and not explained(known):
         parts += (one for way in told_most(direct) for one in unlisted.examine(way, asked, scene))
@@ -226,7 +227,9 @@ def on_the_way(way: Way, target: Target, asked: Replica, scene: Scene) -> Iterat
     if starved is not None:
         yield starved
     others = list(publishing.not_reached(way, asked, scene)) if way.published is not None else []
-    yield from others or answers.examine(way, target, asked, scene)
+    # That docker-proxy took a connection says nothing about the container.
+    of_server = way.vantage != "published" or (way.last is not None and way.last.answered)
+    yield from others or (answers.examine(way, target, asked, scene) if of_server else ())
     if is_lossy(way) and not any(hit.rule.verdict.upper() in filtering.ENDS for hit in way.hits):
         yield filtering.lost(way)
 

@@ -172,6 +172,22 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
         yield nowhere(asked, container, failed, scene)
 
 
+def impostor(way: Way, target: Replica, scene: Scene) -> Finding | None:
+    """A container that has the service's name and is none of its replicas."""
+    found, client_container = way.resolution, way.client
+    if found is None or client_container is None or not target.service or found.question.name != target.service:
+        return None
+    ours = (target, *scene.siblings(target))
+    known = {address for one in ours for place in one.endpoints.values() for address in (place.ipv4, place.ipv6)}
+    for address in found.addresses:
+        owner = scene.owner(address)
+        if address not in known and owner is not None:
+            told = f"{target.service} leads {client_container.name} to {address}, too: that is {owner.name}"
+            cure = f"take the alias {target.service} from {owner.name}: requests to the service go astray"
+            return finding("foreign-alias", owner.name, Evidence(told), cure=cure)
+    return None
+
+
 def slow_server(container: Replica, found: Resolution, scene: Scene) -> Iterator[Finding]:
     """A name server before Docker's that does not answer: every lookup waits for it first (resolv.conf(5): 5 s)."""
     servers = (scene.inside(container).resolver or Resolver()).nameservers

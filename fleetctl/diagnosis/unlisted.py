@@ -58,10 +58,10 @@ def walk(trace: Trace) -> str:
 
 def last_seen(way: Way, target: Replica, scene: Scene, outcome: Outcome) -> tuple[str, str]:
     """The hop beyond which the probe was not seen, and whose it is."""
+    if way.vantage == "published" and not outcome.answered:
+        return "publish", target.name
     if outcome.connected:
         return "http", target.name
-    if way.vantage == "published":
-        return "publish", target.name
     points = way.trace.points if way.trace else ()
     network = way.network or next((one for one in scene.topology.networks if scene.attachment(target, one)), None)
     end = scene.attachment(target, network)

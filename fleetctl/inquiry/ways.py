@@ -104,7 +104,7 @@ def question_for(way: Way, meant: Meant) -> Question | None:
     if container is None:
         return Question(client.pid, meant.resolve) if meant.resolve else None
     named = [name for name, one in container.endpoints.items() if name != DEFAULT_BRIDGE and name in client.endpoints]
-    if meant.resolve is not None and named:
+    if meant.resolve is not None and (named or {DEFAULT_BRIDGE, "host"} & set(client.endpoints)):
         return Question(client.pid, meant.resolve, timeout=4.0)
     return Question(client.pid, container.name) if named else None
 
