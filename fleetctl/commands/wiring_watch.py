@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import signal
 import socket
 import sys
 import threading
@@ -67,6 +68,8 @@ class EngineEvents:
 def follow(engine: DockerHost, picture: Callable[[], Topology], show: Callable[[Topology, Changes], None]) -> None:
     """Show the first picture and every later one that differs, until interrupted. On a terminal it is drawn in place
     with what changed since the last; elsewhere each change is one line. Raises kinds of FleetError."""
+    # A shell without job control starts what is in its background with SIGINT ignored; there is no other end of this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from fleetctl.view.changes import changes
     from fleetctl.view.watching import redraw, tell
 

@@ -64,7 +64,7 @@ def judge(target: Target, scene: Scene) -> Verdict:
     parts += filter(None, (naming.proxies(way, target) for way in target.ways))
     parts += filter(None, (naming.impostor(way, asked, scene) for way in target.ways))
     known = settle(part for part in parts if isinstance(part, Finding) and part.level == "fault")
-    if broken and not explained(known):
+    if broken and not explained(known, broken):
         parts += (one for way in told_most(direct) for one in unlisted.examine(way, asked, scene))
     answering = any(one.good for one in judged if one.way.vantage not in INFORMATIVE) and not broken
     parts += answers.health(asked, scene, answers=answering)
@@ -124,11 +124,12 @@ HARMLESS_WHILE_ANSWERING = (
 """Told as warnings where every request gets its answer all the same."""
 
 
-def explained(faults: Iterable[Finding]) -> bool:
-    """Whether some fault accounts for requests that fail; what only concerns the way out does not."""
-    return any(
-        one.cause not in ("no-default-route", "masquerade-missing", "nat-rule-missing", "unhealthy") for one in faults
-    )
+def explained(faults: Iterable[Finding], broken: Iterable[Way]) -> bool:
+    """Whether some fault accounts for requests that fail. What only concerns the way out does so where only published
+    ports fail: the answer has to leave the network, too."""
+    outward_only = all(way.vantage == "published" for way in broken)
+    beside = ("masquerade-missing", "nat-rule-missing", "unhealthy", *(() if outward_only else ("no-default-route",)))
+    return any(one.cause not in beside for one in faults)
 
 
 def as_warning(one: Finding) -> Finding:

@@ -18,11 +18,13 @@ from typing import Any
 
 import docker
 import pytest
+from docker.errors import APIError
 from docker.models.containers import Container
 
 from fleetctl.net.cgroup import Cgroups, pressure
 from fleetctl.net.namespaces import inside, read_namespaces
 from fleetctl.state.network import Interface, Namespace, PolicyRule, Route
+from tests.e2e.project import wait_for
 from tests.e2e.test_net import Scene
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may look into other namespaces")
@@ -51,9 +53,17 @@ class Deep(Scene):
         self.lan = self.network("lan")
         self.web, self.peer = self.serve("web"), self.serve("peer")
         self.limited = self.serve("limited", nano_cpus=10_000_000)
-        self.limited.pause()
+        wait_for("the kernel freezes what it holds back most of the time", self.freeze)
         # Each has met the other, so both know the other's MAC and the bridge knows theirs.
         inside(self.pid(self.web), lambda: socket.create_connection((self.address(self.peer), 8080), 5).close())
+
+    def freeze(self) -> bool:
+        """runc gives up after some tries when a throttled process does not get to where it can be frozen."""
+        try:
+            self.limited.pause()
+        except APIError:
+            return False
+        return True
 
     def serve(self, name: str, **limits: Any) -> Container:
         made = self.client.containers.create(
