@@ -34,7 +34,7 @@ test: check engine base wheels ## Everything in check, then contract and end-to-
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) tests/contract tests/e2e tests/lab $(FLAGS)
 lab: env engine base ## Every fault of the laboratory, the held-out ones too; writes docs/fault-matrix.md
 	@rm -f .lab-results
-	@FLEET_LAB_RESULTS=$(CURDIR)/.lab-results $(BIN)/python -m pytest -n $(TEST_WORKERS) tests/lab tests/lab/held_out.py $(FLAGS) || true
+	@FLEET_LAB_RESULTS=$(CURDIR)/.lab-results $(BIN)/python -m pytest -n $(TEST_WORKERS) -o "python_files=test_*.py held_out.py" tests/lab $(FLAGS) || true
 	@$(BIN)/python -m tests.lab.matrix .lab-results
 bench: env engine base wheels ## Measure speed, beside the peers that are installed
 	@for bench in bench/*.py; do $(BIN)/python "$$bench" $(FLAGS) || exit; done

@@ -22,14 +22,18 @@ ENDS = ("DROP", "REJECT", "STEAL", "QUEUE", "NFQUEUE", "TARPIT")
 def examine(way: Way, target: Replica | None, scene: Scene) -> Iterator[Finding]:
     """The rules that counted this way's probe and ended it; and a full table of connections."""
     yield from conntrack(scene)
+    for hit in way.hits:
+        if hit.rule.verdict.upper() not in REWRITES:
+            continue
+        if hit.namespace is not None:
+            yield inner_rule(hit, way, target)
+        elif hit.rule.verdict.upper() in ("DNAT", "REDIRECT") and way.published is None and target is not None:
+            yield host_rule(hit, way, target, scene)
     if not dropped_by_filter(way):
         return
     for hit in way.hits:
-        if hit.namespace is not None and hit.rule.verdict.upper() in REWRITES:
-            yield inner_rule(hit, way, target)
-        if hit.rule.verdict.upper() not in ENDS:
-            continue
-        yield host_rule(hit, way, target, scene) if hit.namespace is None else inner_rule(hit, way, target)
+        if hit.rule.verdict.upper() in ENDS:
+            yield host_rule(hit, way, target, scene) if hit.namespace is None else inner_rule(hit, way, target)
 
 
 def dropped_by_filter(way: Way) -> bool:

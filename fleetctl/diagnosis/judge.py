@@ -63,6 +63,7 @@ def judge(target: Target, scene: Scene) -> Verdict:
     parts += () if broken else proven_by(judged, target, asked, scene)
     parts += filter(None, (naming.proxies(way, target) for way in target.ways))
     parts += filter(None, (naming.impostor(way, asked, scene) for way in target.ways))
+    parts += (one for way in target.ways for one in naming.slow_server(way, scene))
     known = settle(part for part in parts if isinstance(part, Finding) and part.level == "fault")
     if broken and not explained(known, broken):
         parts += (one for way in told_most(direct) for one in unlisted.examine(way, asked, scene))

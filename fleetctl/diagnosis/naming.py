@@ -8,7 +8,6 @@ from shlex import quote
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Target, Way, finding
 from fleetctl.state.network import Resolver
 from fleetctl.state.observed import Replica
-from fleetctl.state.probes import Resolution
 
 DOCKER_DNS = "127.0.0.11"
 UNHEARD = ("timeout", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH")
@@ -119,7 +118,6 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
                 cure="remove the old line of its hosts file, or resolve the name again",
             )
         else:
-            yield from slow_server(container, found, scene)
             yield Proof(
                 "name",
                 f"{asked} is {', '.join(found.addresses)} ({found.server or 'hosts'}, {found.milliseconds:.0f} ms)",
@@ -188,8 +186,11 @@ def impostor(way: Way, target: Replica, scene: Scene) -> Finding | None:
     return None
 
 
-def slow_server(container: Replica, found: Resolution, scene: Scene) -> Iterator[Finding]:
+def slow_server(way: Way, scene: Scene) -> Iterator[Finding]:
     """A name server before Docker's that does not answer: every lookup waits for it first (resolv.conf(5): 5 s)."""
+    container, found = way.client, way.resolution
+    if container is None or found is None:
+        return
     servers = (scene.inside(container).resolver or Resolver()).nameservers
     if not servers or found.server in (None, servers[0]) or DOCKER_DNS not in servers:
         return
