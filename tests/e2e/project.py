@@ -21,6 +21,8 @@ import yaml
 from fleetctl.engine import labels
 from tests.fakes.tiny_image import TAG, TEST_LABEL
 
+HELD_FOR_NOBODY = "the engine counts an endpoint on it that does not exist"
+"""What fleetctl says of a network that Engine 20.10 refuses to remove until it is started anew."""
 PATIENCE = 120.0
 """Seconds after which a run of fleetctl counts as hung."""
 WORTH_WAITING = 15.0
@@ -146,8 +148,14 @@ class Project:
         """`fleetctl down`, after which nothing of the fleet is left; volumes and images only where args ask for it."""
         veths = self.veths()
         done = self.run("down", *args)
-        assert done.code == 0, done
         left = self.left(volumes="-v" in args, images="--rmi" in args)
+        if done.code == 1 and HELD_FOR_NOBODY in done.stderr:
+            # fleetctl has done what can be done and says so; the network is there and empty, and .ci/run removes it.
+            held = [entry for entry in self.networks() if is_held_by_nobody(self.client.api, entry["Id"])]
+            assert held, done
+            assert left == [f"network {entry['Name']}" for entry in held], done
+            return done
+        assert done.code == 0, done
         assert not left, f"left behind: {left}"
         wait_for(
             f"the kernel has let go of {veths}", lambda: not [v for v in veths if Path("/sys/class/net", v).exists()]
