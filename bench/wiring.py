@@ -10,6 +10,7 @@ import argparse
 import os
 import secrets
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ import docker
 import yaml
 
 from bench.harness.fleet import FLEETCTL, BenchFleet
-from bench.harness.process import measure
+from bench.harness.process import FailedError, measure
 from bench.harness.report import print_machine, print_samples, print_targets
 from fleetctl.engine.registry import open_engine
 from fleetctl.vantage.base import Request
@@ -55,7 +56,10 @@ def small_fleet(replicas: int) -> Iterator[BenchFleet]:
             fleet.fleetctl("up")
             yield fleet
         finally:
-            fleet.fleetctl("down", "-t", "0")
+            try:
+                fleet.fleetctl("down", "-t", "0")
+            except FailedError as error:
+                print(f"left behind: {str(error)[-300:]}", file=sys.stderr)
 
 
 def exec_in(container_id: str) -> None:
