@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from shlex import quote
 
+from fleetctl.diagnosis import shell
 from fleetctl.diagnosis.routing import default_route, route_to, shown
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Way, finding
 from fleetctl.state.network import Attachment, Interface, Namespace, WiredNetwork
@@ -19,7 +20,7 @@ def networks(container: Replica, scene: Scene) -> Iterator[Finding | Proof]:
     name, facts = container.name, container.inspection
     if facts is None:
         return
-    show = f"docker inspect -f '{{{{json .NetworkSettings.Networks}}}}' {quote(name)}"
+    show = shell.networks_of(name)
     mode = facts.network_mode
     if mode == "none":
         seen = Evidence("it runs with network none: inside is only lo", show)
@@ -79,10 +80,10 @@ def examine(container: Replica, network: WiredNetwork, scene: Scene) -> Iterator
     yield from address(container, attachment, attachment.interface)
     loopback = next((one for one in namespace.interfaces if one.name == "lo"), None)
     if loopback is not None and not loopback.up:
-        enter = f"nsenter -t {container.pid} -n"
-        seen = Evidence("lo inside is switched off: it cannot reach its own addresses", f"{enter} ip link show lo")
+        enter = shell.inside(container)
+        seen = Evidence("lo inside is switched off: it cannot reach its own addresses", f"{enter}ip link show lo")
         cure = "bring it up; health checks that ask 127.0.0.1 fail meanwhile"
-        yield finding("loopback-down", container.name, seen, cure=cure, commands=(f"{enter} ip link set lo up",))
+        yield finding("loopback-down", container.name, seen, cure=cure, commands=(f"{enter}ip link set lo up",))
 
 
 def duplicates(container: Replica, network: WiredNetwork, scene: Scene) -> Iterator[Finding]:
@@ -99,12 +100,12 @@ def duplicates(container: Replica, network: WiredNetwork, scene: Scene) -> Itera
             continue
         for one in scene.inside(other).interfaces or ():
             if any(cidr.partition("/")[0] == wanted for cidr in one.addresses):
-                enter = f"nsenter -t {other.pid} -n"
+                enter = shell.inside(other)
                 seen = Evidence(
-                    f"{one.name} of {other.name} has {wanted} too", f"{enter} ip addr show {quote(one.name)}"
+                    f"{one.name} of {other.name} has {wanted} too", f"{enter}ip addr show {quote(one.name)}"
                 )
                 commands = tuple(
-                    f"{enter} ip addr del {quote(cidr)} dev {quote(one.name)}"
+                    f"{enter}ip addr del {quote(cidr)} dev {quote(one.name)}"
                     for cidr in one.addresses
                     if cidr.startswith(f"{wanted}/")
                 )
@@ -115,16 +116,16 @@ def duplicates(container: Replica, network: WiredNetwork, scene: Scene) -> Itera
 def address(container: Replica, attachment: Attachment, inner: Interface) -> Iterator[Finding | Proof]:
     if not inner.up:  # its addresses are shown all the same; interface-down is the finding
         return
-    wanted, enter = attachment.engine_ipv4, f"nsenter -t {container.pid} -n"
+    wanted, enter = attachment.engine_ipv4, shell.inside(container)
     if wanted is None or wanted in inner.addresses:
         yield Proof("address", f"{inner.name} has {wanted or ', '.join(inner.addresses)}")
         return
     have = [one for one in inner.addresses if ":" not in one]
-    show = f"{enter} ip addr show {quote(inner.name)}"
+    show = f"{enter}ip addr show {quote(inner.name)}"
     commands = (
-        f"{enter} ip addr flush dev {quote(inner.name)} scope global",
-        f"{enter} ip addr add {wanted} dev {quote(inner.name)}",
-        *((f"{enter} ip route replace default via {quote(attachment.gateway)}",) if attachment.gateway else ()),
+        f"{enter}ip addr flush dev {quote(inner.name)} scope global",
+        f"{enter}ip addr add {wanted} dev {quote(inner.name)}",
+        *((f"{enter}ip route replace default via {quote(attachment.gateway)}",) if attachment.gateway else ()),
     )
     told = Evidence(f"the engine gave {inner.name} {wanted}; it has {', '.join(have) or 'no IPv4 address'}", show)
     plain = wanted.partition("/")[0]
@@ -147,20 +148,20 @@ def outward(container: Replica, network: WiredNetwork, scene: Scene) -> Iterator
         return
     if not attachment.gateway or attachment.interface is None or not attachment.interface.up:
         return
-    enter, own = f"nsenter -t {container.pid} -n", default_route(namespace)
+    enter, own = shell.inside(container), default_route(namespace)
     gateways = {one.gateway for one in container.endpoints.values() if one.gateway}
-    commands = (f"{enter} ip route replace default via {quote(attachment.gateway)}",)
+    commands = (f"{enter}ip route replace default via {quote(attachment.gateway)}",)
     if own is None:
         seen = Evidence(
-            "it has no default route, so nothing outside its networks is reached or answered", f"{enter} ip route"
+            "it has no default route, so nothing outside its networks is reached or answered", f"{enter}ip route"
         )
         yield finding("no-default-route", container.name, seen, cure="add it", commands=commands)
     elif own.gateway not in gateways:
         seen = Evidence(
-            f"its default route is {shown(own)}; the engine gave {', '.join(sorted(gateways))}", f"{enter} ip route"
+            f"its default route is {shown(own)}; the engine gave {', '.join(sorted(gateways))}", f"{enter}ip route"
         )
         state = next((one for one in namespace.neighbours or () if one.address == own.gateway), None)
-        more = (Evidence(f"{own.gateway} is {state.state} as a neighbour", f"{enter} ip neigh"),) if state else ()
+        more = (Evidence(f"{own.gateway} is {state.state} as a neighbour", f"{enter}ip neigh"),) if state else ()
         yield finding("wrong-gateway", container.name, seen, *more, cure="set the engine's gateway", commands=commands)
 
 
@@ -176,12 +177,12 @@ def way_back(way: Way, target: Replica, scene: Scene) -> Iterator[Finding]:
         return
     end = scene.attachment(target, way.network)
     inner = end.interface if end else None
-    route, enter = route_to(namespace, source), f"nsenter -t {target.pid} -n"
+    route, enter = route_to(namespace, source), shell.inside(target)
     if route is not None and route.kind == "local":
         return  # the client and the target share a namespace
     if route is None or route.kind != "unicast" or (inner is not None and route.interface != inner.name):
         seen = Evidence(
-            f"to {source}, which asks, {target.name} has {shown(route)}", f"{enter} ip route get {quote(source)}"
+            f"to {source}, which asks, {target.name} has {shown(route)}", f"{enter}ip route get {quote(source)}"
         )
         cure = "remove that route or add the right one: the answer does not go back the way the request came"
         filtered = reverse_path_filter(target, namespace, inner, scene, way)
@@ -192,10 +193,10 @@ def way_back(way: Way, target: Replica, scene: Scene) -> Iterator[Finding]:
                 filtered,
                 seen,
                 cure="set rp_filter to 2 (loose), or mend the route",
-                commands=(f"{enter} sysctl -w net.ipv4.conf.all.rp_filter=2",),
+                commands=(f"{enter}sysctl -w net.ipv4.conf.all.rp_filter=2",),
             )
         else:
-            yield finding("no-route-back", target.name, seen, cure=cure, commands=(f"{enter} ip route",))
+            yield finding("no-route-back", target.name, seen, cure=cure, commands=(f"{enter}ip route",))
 
 
 def own_addresses(network: WiredNetwork, scene: Scene) -> tuple[str, ...]:
@@ -219,5 +220,5 @@ def reverse_path_filter(
         return None
     return Evidence(
         f"rp_filter is strict for {', '.join(strict)}, and it dropped the packets of this probe",
-        f"nsenter -t {target.pid} -n nstat -az TcpExtIPReversePathFilter",
+        f"{shell.inside(target)}nstat -az TcpExtIPReversePathFilter",
     )

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from shlex import quote
 from urllib.parse import urlsplit
 
+from fleetctl.diagnosis import shell
 from fleetctl.diagnosis.scene import Evidence, Finding, Scene, Target, Way, finding
 from fleetctl.state.observed import Inspection, Replica
 from fleetctl.state.probes import Outcome
@@ -95,9 +96,7 @@ def examine(way: Way, target: Target, container: Replica, scene: Scene) -> Itera
         broken = "and then the connection ended" if outcome.error == "closed" else "and the answer is not complete"
         cure = "the network is in order: see what holds the server up, or ends it, amid its answer"
         part = Evidence(f"{came}, {broken}")
-        yield finding(
-            "incomplete-answer", name, seen, part, cure=cure, commands=(f"docker logs --tail 50 {quote(name)}",)
-        )
+        yield finding("incomplete-answer", name, seen, part, cure=cure, commands=(shell.logs(name),))
     elif outcome.error == "timeout" and outcome.stage == "answer":
         yield finding(
             "no-answer",
@@ -105,7 +104,7 @@ def examine(way: Way, target: Target, container: Replica, scene: Scene) -> Itera
             seen,
             *taken(container, way, scene),
             cure="the server took the request and does not answer: see its log, its workers and what they wait for",
-            commands=(f"docker top {quote(name)}", f"docker logs --tail 50 {quote(name)}"),
+            commands=(shell.top(name), shell.logs(name)),
         )
     elif outcome.error == "protocol":
         start = outcome.first[:32]
@@ -126,7 +125,7 @@ def taken(container: Replica, way: Way, scene: Scene) -> tuple[Evidence, ...]:
 
 def status(way: Way, outcome: Outcome, target: Target, name: str, seen: Evidence) -> Iterator[Finding]:
     code = outcome.status or 0
-    logs = (f"docker logs --tail 50 {quote(name)}",)
+    logs = (shell.logs(name),)
     if to_localhost(outcome):
         where = Evidence(f"it redirects to {outcome.location}", seen.command)
         yield finding(
@@ -173,7 +172,7 @@ def status(way: Way, outcome: Outcome, target: Target, name: str, seen: Evidence
             name,
             seen,
             cure="the network is in order: raise the client's time-out, or mend the latency",
-            commands=(f"docker top {quote(name)}", *logs),
+            commands=(shell.top(name), *logs),
         )
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from ipaddress import ip_network
 from shlex import quote
 
+from fleetctl.diagnosis import shell
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, finding
 from fleetctl.state.network import Listener
 from fleetctl.state.observed import Inspection, Replica
@@ -46,7 +47,7 @@ def examine(container: Replica, scene: Scene) -> Iterator[Finding | Proof]:
             count,
             *last_lines(container, scene),
             cure="it ends on every start: mend what its last log lines say",
-            commands=(f"docker logs --tail 50 {quote(name)}",),
+            commands=(shell.logs(name),),
         )
     elif container.state == "created":
         yield never_started(container, facts, scene, state)
@@ -64,7 +65,7 @@ def restarted(container: Replica, scene: Scene) -> Iterator[Finding]:
         f"docker inspect -f '{{{{.RestartCount}}}}' {quote(container.name)}",
     )
     cure = "it ends on every start: mend what its last log lines say"
-    commands = (f"docker logs --tail 50 {quote(container.name)}",)
+    commands = (shell.logs(container.name),)
     yield finding("restart-loop", container.name, seen, *last_lines(container, scene), cure=cure, commands=commands)
 
 
@@ -75,7 +76,7 @@ def ending(container: Replica) -> str:
 def ended(container: Replica, facts: Inspection, scene: Scene, state: Evidence) -> Finding:
     name, code = container.name, container.exit_code
     logs = last_lines(container, scene)
-    start = f"docker start {quote(name)}"
+    start = shell.start(name)
     if facts.out_of_memory:
         limit = f"its limit is {facts.memory} bytes" if facts.memory else "it has no limit of its own"
         killed = Evidence(f"the kernel killed it for want of memory; {limit}", state.command)
@@ -95,13 +96,13 @@ def ended(container: Replica, facts: Inspection, scene: Scene, state: Evidence) 
         cure = "another process holds the address: end it, or give this one another port"
         return finding("address-in-use", name, state, *logs, cure=cure)
     cure = "mend what its last log lines say, then start it"
-    return finding("crashed", name, state, *logs, cure=cure, commands=(f"docker logs --tail 50 {quote(name)}", start))
+    return finding("crashed", name, state, *logs, cure=cure, commands=(shell.logs(name), start))
 
 
 def never_started(container: Replica, facts: Inspection, scene: Scene, state: Evidence) -> Finding:
     """Why a created container does not run, by facts: a host port that somebody else has, a network without a free
     address, a command that is not there."""
-    name, start = container.name, f"docker start {quote(container.name)}"
+    name, start = container.name, shell.start(container.name)
     said = engine_says(facts)
     if container.exit_code in CANNOT_RUN:
         cure = "mend the command or entrypoint: it does not exist in the image, or cannot be executed"
@@ -155,7 +156,4 @@ def engine_says(facts: Inspection) -> tuple[Evidence, ...]:
 
 def last_lines(container: Replica, scene: Scene) -> tuple[Evidence, ...]:
     lines = [line for line in scene.last_lines.get(container.id, ()) if line.strip()][-LOG_LINES:]
-    return tuple(
-        Evidence(f"its log ends: {line.strip()[:LINE]}", f"docker logs --tail 50 {quote(container.name)}")
-        for line in lines
-    )
+    return tuple(Evidence(f"its log ends: {line.strip()[:LINE]}", shell.logs(container.name)) for line in lines)

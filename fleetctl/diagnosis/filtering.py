@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from shlex import quote
 
+from fleetctl.diagnosis import shell
 from fleetctl.diagnosis.matching import words_of
 from fleetctl.diagnosis.scene import Evidence, Finding, Scene, Way, finding
 from fleetctl.state.filters import FilterRule, RuleHit
@@ -131,7 +132,7 @@ def inner_rule(hit: RuleHit, way: Way, target: Replica | None) -> Finding:
     """A rule inside the target, or inside the client."""
     holder = next((one for one in (target, way.client) if one is not None and one.pid == hit.namespace), target)
     name = holder.name if holder else "the container"
-    seen, delete = seen_rule(hit, f"nsenter -t {hit.namespace} -n ")
+    seen, delete = seen_rule(hit, shell.enter(hit.namespace))
     cause = "filter-in-client" if way.client is not None and holder is way.client else "filter-inside"
     return finding(cause, name, seen, cure="delete that rule", commands=(delete,))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from shlex import quote
 
+from fleetctl.diagnosis import shell
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Way, finding
 from fleetctl.state.network import Attachment, Interface, WiredNetwork
 from fleetctl.state.observed import Replica
@@ -32,14 +33,14 @@ def examine(container: Replica, network: WiredNetwork, scene: Scene, *, role: st
 def without_interface(container: Replica, attachment: Attachment, network: WiredNetwork, scene: Scene) -> Finding:
     name = container.name
     there = [one for one in scene.inside(container).interfaces or () if one.kind is not None and one.name != "lo"]
-    show = f"nsenter -t {container.pid} -n ip link"
+    show = f"{shell.inside(container)}ip link"
     reconnect = (
         f"docker network disconnect -f {quote(network.name)} {quote(name)}",
         f"docker network connect {quote(network.name)} {quote(name)}",
     )
     expected = Evidence(
         f"the engine gave it {attachment.engine_ipv4 or 'an address'} on an interface with MAC {attachment.engine_mac}",
-        f"docker inspect -f '{{{{json .NetworkSettings.Networks}}}}' {quote(name)}",
+        shell.networks_of(name),
     )
     listed = ", ".join(f"{one.name} ({one.mac})" for one in there) or "only lo"
     seen = Evidence(f"inside there is {listed}", show)
@@ -52,21 +53,21 @@ def without_interface(container: Replica, attachment: Attachment, network: Wired
 
 
 def own_interface(container: Replica, attachment: Attachment, inner: Interface) -> Iterator[Finding]:
-    name, enter = container.name, f"nsenter -t {container.pid} -n"
-    yield from without_arp(inner, f"{enter} ")
+    name, enter = container.name, shell.inside(container)
+    yield from without_arp(inner, enter)
     if not inner.up:
         seen = Evidence(
-            f"{inner.name} in {name} is switched off (state {inner.state})", f"{enter} ip link show {quote(inner.name)}"
+            f"{inner.name} in {name} is switched off (state {inner.state})", f"{enter}ip link show {quote(inner.name)}"
         )
-        again = [f"{enter} ip link set {quote(inner.name)} up"]
+        again = [f"{enter}ip link set {quote(inner.name)} up"]
         if attachment.gateway:
-            again.append(f"{enter} ip route replace default via {quote(attachment.gateway)}")
+            again.append(f"{enter}ip route replace default via {quote(attachment.gateway)}")
         cure = "bring it up, and add the default route again, which went with it"
         yield finding("interface-down", name, seen, cure=cure, commands=tuple(again))
     if attachment.engine_mac and inner.mac != attachment.engine_mac:
         seen = Evidence(
             f"{inner.name} has MAC {inner.mac}, the engine gave {attachment.engine_mac}",
-            f"{enter} ip link show {quote(inner.name)}",
+            f"{enter}ip link show {quote(inner.name)}",
         )
         cure = "give it back its MAC, or have the others forget the old one (ip neigh flush)"
         yield finding(
@@ -74,7 +75,7 @@ def own_interface(container: Replica, attachment: Attachment, inner: Interface) 
             name,
             seen,
             cure=cure,
-            commands=(f"{enter} ip link set {quote(inner.name)} address {quote(attachment.engine_mac)}",),
+            commands=(f"{enter}ip link set {quote(inner.name)} address {quote(attachment.engine_mac)}",),
         )
 
 
@@ -126,14 +127,14 @@ def mtu(container: Replica, network: WiredNetwork, scene: Scene) -> Iterator[Fin
         return
     inner, veth = attachment.interface, attachment.veth
     if mtus_differ(inner, veth):
-        enter = f"nsenter -t {container.pid} -n"
+        enter = shell.inside(container)
         right = network.bridge.mtu if network.bridge else max(inner.mtu, veth.mtu)
         right = max(right, inner.mtu, veth.mtu)
         commands = []
         if veth.mtu != right:
             commands.append(f"ip link set {quote(veth.name)} mtu {right}")
         if inner.mtu != right:
-            commands.append(f"{enter} ip link set {quote(inner.name)} mtu {right}")
+            commands.append(f"{enter}ip link set {quote(inner.name)} mtu {right}")
         seen = Evidence(
             f"{inner.name} in {container.name} has MTU {inner.mtu}, its other end {veth.name} {veth.mtu}",
             f"ip link show {quote(veth.name)}",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from shlex import quote
 
+from fleetctl.diagnosis import shell
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Target, Way, finding
 from fleetctl.state.network import Resolver
 from fleetctl.state.observed import Replica
 
 DOCKER_DNS = "127.0.0.11"
+RESOLV_CONF = "/etc/resolv.conf"
 UNHEARD = ("timeout", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH")
 
 
@@ -18,12 +20,12 @@ def client(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
     container, outcome = way.client, way.last
     if container is None or outcome is None:
         return
-    enter = f"nsenter -t {container.pid} -n"
+    enter = shell.inside(container)
     if outcome.error == "EADDRNOTAVAIL":
         ports = (scene.inside(container).settings or {}).get("ipv4.ip_local_port_range", "")
         seen = Evidence(
             f"{container.name} has no local port left towards {way.address}:{way.port}; range {shown_range(ports)}",
-            f"{enter} sysctl net.ipv4.ip_local_port_range",
+            f"{enter}sysctl net.ipv4.ip_local_port_range",
         )
         cure = "keep connections open and use them again, or widen the range"
         yield finding(
@@ -31,7 +33,7 @@ def client(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
             container.name,
             seen,
             cure=cure,
-            commands=(f"{enter} sysctl -w net.ipv4.ip_local_port_range='32768 60999'",),
+            commands=(f"{enter}sysctl -w net.ipv4.ip_local_port_range='32768 60999'",),
         )
 
 
@@ -55,7 +57,7 @@ def apart(way: Way, target: Replica) -> Iterator[Finding]:
     own, others = ", ".join(container.endpoints) or "none", ", ".join(target.endpoints) or "none"
     seen = Evidence(
         f"{container.name} is in network {own}, {target.name} in {others}: the engine keeps networks apart",
-        f"docker inspect -f '{{{{json .NetworkSettings.Networks}}}}' {quote(container.name)}",
+        shell.networks_of(container.name),
     )
     network = quote(next(iter(target.endpoints), "NETWORK"))
     commands: tuple[str, ...] = (f"docker network connect {network} {quote(container.name)}",)
@@ -100,7 +102,7 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
     found, container = way.resolution, way.client
     if found is None or container is None:
         return
-    asked, enter = found.question.name, f"nsenter -t {container.pid} -n"
+    asked, enter = found.question.name, shell.inside(container)
     if found.addresses and found.error is None:
         expected, strangers = expected_addresses(target, container, asked), wrong_addresses(way, target)
         if strangers:
@@ -124,10 +126,10 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
             )
         return
     resolver = scene.inside(container).resolver or Resolver()
-    listing = f"cat /proc/{container.pid}/root/etc/resolv.conf"
+    listing = shell.file_inside(container, RESOLV_CONF)
     failed = Evidence(
         f"{container.name} asked for {asked}: {found.error} after {found.milliseconds / 1000:.1f} s",
-        f"{enter} dig @{quote(DOCKER_DNS)} {quote(asked)}",
+        f"{enter}dig @{quote(DOCKER_DNS)} {quote(asked)}",
     )
     if DOCKER_DNS not in resolver.nameservers and resolver.nameservers:
         seen = Evidence(f"resolv.conf names {', '.join(resolver.nameservers)}, not Docker's {DOCKER_DNS}", listing)
@@ -137,7 +139,7 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
             failed,
             seen,
             cure=f"let resolv.conf say 'nameserver {DOCKER_DNS}' again, or make the container anew",
-            commands=(f"docker restart {quote(container.name)}",),
+            commands=(shell.restart(container.name),),
         )
     elif (found.asked and found.asked[0].rstrip(".") != asked.rstrip(".") and is_heard(way)) or (
         resolver.search and asked.count(".") < resolver.ndots
@@ -156,7 +158,7 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
     elif found.error in UNHEARD and not is_heard(way):
         seen = Evidence(
             f"Docker's DNS server is to be reached at {DOCKER_DNS}:53 by a NAT rule inside the container",
-            f"{enter} iptables -t nat -S",
+            f"{enter}iptables -t nat -S",
         )
         yield finding(
             "dns-redirect-missing",
@@ -164,7 +166,7 @@ def name(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
             failed,
             seen,
             cure="restart the client's container, which adds the rule again",
-            commands=(f"docker restart {quote(container.name)}",),
+            commands=(shell.restart(container.name),),
         )
     else:
         yield nowhere(asked, container, failed, scene)
@@ -196,10 +198,10 @@ def slow_server(way: Way, scene: Scene) -> Iterator[Finding]:
         return
     seen = Evidence(
         f"{container.name} asks {servers[0]} first, which does not answer; then {found.server} does",
-        f"cat /proc/{container.pid}/root/etc/resolv.conf",
+        shell.file_inside(container, RESOLV_CONF),
     )
     cure = f"let resolv.conf name {DOCKER_DNS} first, or make the container anew"
-    commands = (f"docker restart {quote(container.name)}",)
+    commands = (shell.restart(container.name),)
     yield finding("resolver-replaced", container.name, seen, cure=cure, commands=commands)
 
 
@@ -216,9 +218,7 @@ def nowhere(asked: str, container: Replica, failed: Evidence, scene: Scene) -> F
         seen = Evidence(
             f"{asked} is {dead[0].name}, which is {dead[0].state}", f"docker ps -a --filter name={quote(dead[0].name)}"
         )
-        return finding(
-            "stopped", dead[0].name, failed, seen, cure="start it", commands=(f"docker start {quote(dead[0].name)}",)
-        )
+        return finding("stopped", dead[0].name, failed, seen, cure="start it", commands=(shell.start(dead[0].name),))
     if owners:
         own, others = ", ".join(container.endpoints) or "none", ", ".join(owners[0].endpoints) or "none"
         seen = Evidence(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from shlex import quote
 
+from fleetctl.diagnosis import shell
 from fleetctl.diagnosis.routing import own_rules, route_to, shown
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Way, finding, unknown_cause
 from fleetctl.state.network import Route
@@ -31,7 +32,7 @@ def route(way: Way, scene: Scene) -> Iterator[Finding | Proof]:
         else (network.bridge.name if network.bridge else None)
     )
     found = route_to(namespace, way.address)
-    who, enter = (way.client.name, f"nsenter -t {way.client.pid} -n ") if way.client else ("the host", "")
+    who, enter = (way.asker, shell.inside(way.client))
     seen = Evidence(
         f"to {way.address} {who} has {shown(found)}; expected is dev {expected}",
         f"{enter}ip route get {quote(way.address)}",
@@ -72,10 +73,10 @@ def wrong_source(way: Way, scene: Scene, found: Route | None) -> Iterator[Findin
     own = [one.partition("/")[0] for one in (end.interface.addresses if end and end.interface else ())]
     if way.client is None or found is None or found.source is None or not own or found.source in own:
         return
-    enter = f"nsenter -t {way.client.pid} -n"
+    enter = shell.inside(way.client)
     seen = Evidence(
         f"to {way.address} {way.client.name} sends from {found.source}; its own is {own[0]}",
-        f"{enter} ip route get {way.address}",
+        f"{enter}ip route get {way.address}",
     )
     yield finding("wrong-source", way.client.name, seen, cure="take 'src' out of that route")
 
@@ -87,7 +88,7 @@ def neighbour(way: Way, target: Replica, scene: Scene) -> Iterator[Finding | Pro
     if namespace.neighbours is None or end is None or end.interface is None or way.vantage not in ("host", "client"):
         return
     entry = next((one for one in namespace.neighbours if one.address == way.address), None)
-    who, enter = (way.client.name, f"nsenter -t {way.client.pid} -n ") if way.client else ("the host", "")
+    who, enter = (way.asker, shell.inside(way.client))
     if entry is None or entry.state not in KNOWN or entry.mac is None or entry.state == "noarp":
         return
     if entry.mac == end.interface.mac:
@@ -121,10 +122,10 @@ def neighbour_back(way: Way, target: Replica, scene: Scene) -> Iterator[Finding]
     entry = next((one for one in scene.inside(target).neighbours or () if one.address == address), None)
     if entry is None or entry.mac is None or entry.state not in KNOWN or entry.mac in (inner.mac, start.engine_mac):
         return
-    enter = f"nsenter -t {target.pid} -n"
+    enter = shell.inside(target)
     seen = Evidence(
         f"{target.name} believes {address}, which asks, at {entry.mac} ({entry.state}), not at {inner.mac}",
-        f"{enter} ip neigh show {address}",
+        f"{enter}ip neigh show {address}",
     )
-    commands = (f"{enter} ip neigh del {address} dev {quote(entry.interface)}",)
+    commands = (f"{enter}ip neigh del {address} dev {quote(entry.interface)}",)
     yield finding("wrong-neighbour", target.name, seen, cure="delete the entry, it is learnt anew", commands=commands)

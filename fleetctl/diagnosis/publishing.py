@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from shlex import quote
 
+from fleetctl.diagnosis import shell
 from fleetctl.diagnosis.filtering import deletion
 from fleetctl.diagnosis.outward import OUTSIDE, forwarding, is_managed, masquerade, own_address, uplink_name
 from fleetctl.diagnosis.packet import Packet, fate
@@ -195,9 +196,7 @@ def not_reached(way: Way, container: Replica, scene: Scene) -> Iterator[Finding]
     elif not here and outcome.error == "ECONNREFUSED":
         seen = Evidence(f"nothing listens at port {port.host_port}: docker-proxy is gone", "ss -ltnp")
         cure = "restart the container, which starts its docker-proxy again"
-        yield finding(
-            "proxy-missing", container.name, seen, cure=cure, commands=(f"docker restart {quote(container.name)}",)
-        )
+        yield finding("proxy-missing", container.name, seen, cure=cure, commands=(shell.restart(container.name),))
 
 
 def not_the_proxy(way: Way, container: Replica, here: Sequence[Listener]) -> Iterator[Finding]:

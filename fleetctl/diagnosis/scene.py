@@ -109,6 +109,11 @@ class Way:
         }.get(self.vantage, "the host")
 
     @property
+    def asker(self) -> str:
+        """Whose packets these are: the client's, or the host's."""
+        return self.client.name if self.client is not None else "the host"
+
+    @property
     def last(self) -> Outcome | None:
         """The last probe's outcome."""
         return self.patient or self.outcome

@@ -7,6 +7,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 from shlex import quote
 
+from fleetctl.diagnosis import shell
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, finding, listed
 from fleetctl.state.network import Listener, Namespace
 from fleetctl.state.observed import Replica
@@ -46,7 +47,7 @@ def accepts(listener: Listener, address: str) -> bool:
 
 def missing(container: Replica, address: str, port: int, here: list[Listener], scene: Scene) -> Iterator[Finding]:
     name = container.name
-    show = f"nsenter -t {container.pid} -n ss -ltnup"
+    show = f"{shell.inside(container)}ss -ltnup"
     if here:
         seen = Evidence(f"{holder(here[0])} listens on {listed(map(shown, here))}, asked was {address}:{port}", show)
         only = all(one.reach == "loopback only" for one in here)
@@ -88,8 +89,8 @@ def nothing_listens(container: Replica, port: int, scene: Scene, seen: Evidence)
     processes = namespace.processes or ()
     dead = [one for one in processes if one.state == "Z"]
     sibling = healthy_sibling(container, port, scene)
-    listing = f"docker top {quote(name)}"
-    restart = (f"docker restart {quote(name)}",)
+    listing = shell.top(name)
+    restart = (shell.restart(name),)
     cure = "restart it: its main process goes on without the one that served; find out in its log why that one ended"
     if dead:
         gone = Evidence(f"{len(dead)} of its processes ended and were not waited for: {names(dead)}", listing)
@@ -102,7 +103,7 @@ def nothing_listens(container: Replica, port: int, scene: Scene, seen: Evidence)
     served = (namespace.statistics or {}).get("Tcp.PassiveOpens", 0)
     if served:
         once = Evidence(
-            f"it has taken {served} connections before", f"nsenter -t {container.pid} -n nstat -az TcpPassiveOpens"
+            f"it has taken {served} connections before", f"{shell.inside(container)}nstat -az TcpPassiveOpens"
         )
         return finding("serving-process-died", name, seen, once, cure=cure, commands=restart)
     if len(processes) == 1 and processes[0].reaped:
@@ -120,7 +121,7 @@ def nothing_listens(container: Replica, port: int, scene: Scene, seen: Evidence)
         name,
         seen,
         cure=f"see in its log why the server does not listen, and whether its command starts it at port {port}",
-        commands=(f"docker logs --tail 50 {quote(name)}",),
+        commands=(shell.logs(name),),
     )
 
 
@@ -135,11 +136,11 @@ def healthy_sibling(container: Replica, port: int, scene: Scene) -> Replica | No
 def queue(container: Replica, listener: Listener, namespace: Namespace, scene: Scene) -> Iterator[Finding | Proof]:
     """Whether the kernel's queue of made connections is emptied by the process."""
     name = container.name
-    show = f"nsenter -t {container.pid} -n ss -ltn 'sport = :{listener.port}'"
+    show = f"{shell.inside(container)}ss -ltn 'sport = :{listener.port}'"
     waiting = Evidence(f"{listener.queued} connections wait at {shown(listener)}, which takes {listener.backlog}", show)
     stopped = [one for one in listener.processes if one.state in ("T", "t")]
     if stopped and len(stopped) == len(listener.processes):
-        seen = Evidence(f"{names(stopped)}: state T, stopped by a signal", f"docker top {quote(name)}")
+        seen = Evidence(f"{names(stopped)}: state T, stopped by a signal", shell.top(name))
         commands = tuple(f"kill -CONT {one.pid}" for one in stopped)
         yield finding("process-stopped", name, seen, waiting, cure="let it go on", commands=commands)
     if listener.queued == 0:
@@ -160,7 +161,7 @@ def queue(container: Replica, listener: Listener, namespace: Namespace, scene: S
             waiting,
             *overflows(namespace, scene, container),
             cure="the server does not accept: see what it is busy with; more replicas or workers, or a larger backlog",
-            commands=(f"docker top {quote(name)}", f"docker logs --tail 50 {quote(name)}"),
+            commands=(shell.top(name), shell.logs(name)),
         )
 
 
@@ -181,7 +182,7 @@ def overflows(namespace: Namespace, scene: Scene, container: Replica) -> tuple[E
     return (
         Evidence(
             f"{now} connections were turned away{grown}",
-            f"nsenter -t {container.pid} -n nstat -az TcpExtListenOverflows",
+            f"{shell.inside(container)}nstat -az TcpExtListenOverflows",
         ),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from shlex import quote
 
+from fleetctl.diagnosis import shell
 from fleetctl.diagnosis.answers import told
 from fleetctl.diagnosis.routing import own_rules
 from fleetctl.diagnosis.scene import Evidence, Finding, Scene, Way, unknown_cause
@@ -68,7 +69,7 @@ def last_seen(way: Way, target: Replica, scene: Scene, outcome: Outcome) -> tupl
     if end is not None and end.interface is not None and not end.interface.arp:
         return "link", target.name
     start = scene.attachment(way.client, network) if way.client else None
-    who = way.client.name if way.client else "the host"
+    who = way.asker
     if not points:
         entry = next((one for one in scene.inside(way.client).neighbours or () if one.address == way.address), None)
         if entry is not None and entry.state in ("failed", "incomplete"):
@@ -121,10 +122,9 @@ def index_after(
 
 def peculiar(way: Way, target: Replica | None, scene: Scene) -> Iterator[Evidence]:
     """What is unusual by itself at any place of the way."""
-    places: list[tuple[str, Namespace, str]] = [("the host", scene.host, "")]
-    containers = [one for one in (way.client, target) if one is not None]
-    places += [(one.name, scene.inside(one), f"nsenter -t {one.pid} -n ") for one in containers]
-    for who, namespace, enter in places:
+    for container in (None, *(one for one in (way.client, target) if one is not None)):
+        who = container.name if container is not None else "the host"
+        namespace, enter = scene.inside(container), shell.inside(container)
         for text in namespace.filters or ():
             yield Evidence(f"{who}: traffic control: {text}", f"{enter}tc -s qdisc; {enter}tc filter show dev DEV")
         for text in own_rules(namespace):
@@ -142,16 +142,10 @@ def peculiar(way: Way, target: Replica | None, scene: Scene) -> Iterator[Evidenc
         for route in namespace.routes or ():
             if route.kind in ("blackhole", "unreachable", "prohibit", "throw"):
                 yield Evidence(f"{who}: {route.kind} route {route.destination}", f"{enter}ip route")
-        for one in (
-            (scene.filters.get(None),) if who == "the host" else (scene.filters.get(container_pid(who, way, target)),)
-        ):
-            for rule in one.rules if one else ():
-                if rule.tool == "nft" and rule.verdict.upper() in ("DROP", "REJECT"):
-                    yield Evidence(f"{who}: nft {rule.table} {rule.chain}: {rule.text}", f"{enter}nft list ruleset")
-
-
-def container_pid(name: str, way: Way, target: Replica | None) -> int | None:
-    return next((one.pid for one in (way.client, target) if one is not None and one.name == name), -1)
+        filters = scene.filters.get(container.pid if container is not None else None)
+        for rule in filters.rules if filters else ():
+            if rule.tool == "nft" and rule.verdict.upper() in ("DROP", "REJECT"):
+                yield Evidence(f"{who}: nft {rule.table} {rule.chain}: {rule.text}", f"{enter}nft list ruleset")
 
 
 def healthy(target: Replica, scene: Scene) -> Replica | None:
