@@ -43,13 +43,8 @@ def networks(container: Replica, scene: Scene) -> Iterator[Finding | Proof]:
     siblings = [other for other in scene.siblings(container) if container.service and other.pid]
     shared = set.intersection(*(set(one.endpoints) for one in siblings)) if siblings else set()
     missing += sorted(shared - set(container.endpoints) - set(missing))
-    known = {one.name: one for one in scene.networks}
     for network in missing:
-        label = (
-            known[network].name
-            if network in known
-            else next((one.name for one in scene.networks if one.id == network), network)
-        )
+        label = next((one.name for one in scene.networks if network in (one.name, one.id)), network)
         if label in container.endpoints:
             continue
         why = "it was made for it" if network == mode else f"{siblings[0].name} is"
@@ -212,11 +207,9 @@ def reverse_path_filter(
     settings = namespace.settings or {}
     where = ("all", inner.name) if inner else ("all",)
     strict = [one for one in where if settings.get(f"ipv4.conf.{one}.rp_filter") == STRICT]
-    key = "TcpExt.IPReversePathFilter"
-    now = (namespace.statistics or {}).get(key, 0)
-    before = (scene.before.get(target.pid or 0, namespace).statistics or {}).get(key, now)
+    _, risen = scene.counted(target, "TcpExt.IPReversePathFilter")
     traced = any(point.reason == "IP_RPFILTER" for point in (way.trace.points if way.trace else ()))
-    if not strict or not (now > before or traced):
+    if not strict or not (risen > 0 or traced):
         return None
     return Evidence(
         f"rp_filter is strict for {', '.join(strict)}, and it dropped the packets of this probe",

@@ -218,6 +218,6 @@ def health(container: Replica, scene: Scene, *, answers: bool) -> Iterator[Findi
         one = finding(
             "health-check-wrong", container.name, seen, good, cure="mend the check (healthcheck.test), not the network"
         )
-        yield Finding(one.hop, one.cause, one.where, one.evidence, one.cure, one.commands, level="warning")
+        yield one.as_warning()
     else:
         yield finding("unhealthy", container.name, seen, cure="see what its health check says", commands=(show,))

@@ -85,6 +85,7 @@ def host_rule(hit: RuleHit, way: Way, target: Replica | None, scene: Scene) -> F
         "packets within a bridge pass these rules: bridge-nf-call-iptables is 1",
         "sysctl net.bridge.bridge-nf-call-iptables",
     )
+    beside = (bridged,) if within and nf == "1" else ()
     both = bridge and f"-i {bridge}" in rule.text and f"-o {bridge}" in rule.text
     if (
         within
@@ -105,7 +106,7 @@ def host_rule(hit: RuleHit, way: Way, target: Replica | None, scene: Scene) -> F
             "forward-policy",
             where,
             seen,
-            *((bridged,) if within and nf == "1" else ()),
+            *beside,
             cure=cure,
             commands=("systemctl restart docker",),
         )
@@ -122,7 +123,7 @@ def host_rule(hit: RuleHit, way: Way, target: Replica | None, scene: Scene) -> F
         "filter-rule",
         where,
         seen,
-        *((bridged,) if within and nf == "1" else ()),
+        *beside,
         cure="delete that rule, or allow this before it",
         commands=(delete,),
     )

@@ -80,7 +80,7 @@ def verdict(
 ) -> Verdict:
     """Everything that was found, each once; what is `harmless` just now is a warning."""
     found = (part for part in parts if isinstance(part, Finding))
-    findings = settle(as_warning(one) if one.cause in harmless else one for one in found)
+    findings = settle(one.as_warning() if one.cause in harmless else one for one in found)
     proofs = tuple(dict.fromkeys(part for part in parts if isinstance(part, Proof)))
     return Verdict(target, judged, tuple(findings), proofs, unknown(target, scene))
 
@@ -111,7 +111,7 @@ def without_cut_off_peers(
         own: list[Finding] = []
         if client is not None and one.good is False and not target.from_named:
             parts = (*container.examine(client, scene), *clients_end(one.way, scene))
-            own = [as_warning(part) for part in parts if isinstance(part, Finding)]
+            own = [part.as_warning() for part in parts if isinstance(part, Finding)]
         kept.append(Judged(one.way, None, "it is cut off itself") if own else one)
         strays += own
     return tuple(kept), strays
@@ -131,10 +131,6 @@ def explained(faults: Iterable[Finding], broken: Iterable[Way]) -> bool:
     outward_only = all(way.vantage == "published" for way in broken)
     beside = ("masquerade-missing", "nat-rule-missing", "unhealthy", *(() if outward_only else ("no-default-route",)))
     return any(one.cause not in beside for one in faults)
-
-
-def as_warning(one: Finding) -> Finding:
-    return replace(one, level="warning")
 
 
 def judge_way(way: Way, target: Target) -> Judged:

@@ -178,7 +178,7 @@ def impostor(way: Way, target: Replica, scene: Scene) -> Finding | None:
     if found is None or client_container is None or not target.service or found.question.name != target.service:
         return None
     ours = (target, *scene.siblings(target))
-    known = {address for one in ours for place in one.endpoints.values() for address in (place.ipv4, place.ipv6)}
+    known = {address for one in ours for address in one.addresses}
     for address in found.addresses:
         owner = scene.owner(address)
         if address not in known and owner is not None:

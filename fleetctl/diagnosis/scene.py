@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -45,6 +45,10 @@ class Finding:
     cure: str
     commands: tuple[str, ...] = ()
     level: Literal["fault", "warning"] = "fault"
+
+    def as_warning(self) -> Finding:
+        """The same, where it keeps nobody from an answer."""
+        return replace(self, level="warning")
 
     @property
     def meaning(self) -> str:
@@ -165,8 +169,7 @@ class Scene:
         """The container's place in a network, as engine and kernel have it."""
         if network is None:
             return None
-        current = next((one for one in self.topology.networks if one.id == network.id), network)
-        return next((one for one in current.attachments if one.container_id == container.id), None)
+        return next((one for one in network.attachments if one.container_id == container.id), None)
 
     def settings(self, network: WiredNetwork | None) -> ObservedNetwork | None:
         """The engine's settings of a network."""
@@ -175,9 +178,15 @@ class Scene:
     def owner(self, address: str) -> Replica | None:
         """The container that the engine gave an address to."""
         for container in self.containers:
-            if any(address in (endpoint.ipv4, endpoint.ipv6) for endpoint in container.endpoints.values()):
+            if address in container.addresses:
                 return container
         return None
+
+    def counted(self, container: Replica, name: str) -> tuple[int, int]:
+        """A counter of the container's namespace (Namespace.statistics), and how far it rose during this diagnosis."""
+        now = (self.inside(container).statistics or {}).get(name, 0)
+        before = self.before.get(container.pid or 0, NOTHING).statistics or {}
+        return now, now - before.get(name, now)
 
     def siblings(self, container: Replica) -> tuple[Replica, ...]:
         """The other replicas of its service; of a stranger the other containers of its image and command."""

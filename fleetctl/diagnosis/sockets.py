@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from ipaddress import ip_address
 from shlex import quote
 
 from fleetctl.diagnosis import shell
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, finding, listed
-from fleetctl.state.network import Listener, Namespace
+from fleetctl.state.network import Listener, Process
 from fleetctl.state.observed import Replica
 
 YOUNG = timedelta(seconds=20)
 """How long a server may take until it listens before that counts as a fault of another kind."""
+OVERFLOWS = "TcpExt.ListenOverflows"
 THROTTLED = 0.5
 """Share of its periods in which the CPU limit stopped it that counts as starved."""
 
@@ -30,7 +31,7 @@ def examine(container: Replica, address: str, port: int, scene: Scene) -> Iterat
         return
     listener = fitting[0]
     yield Proof("socket", f"{holder(listener)} listens on {shown(listener)} ({listener.reach})")
-    yield from queue(container, listener, namespace, scene)
+    yield from queue(container, listener, scene)
 
 
 def accepts(listener: Listener, address: str) -> bool:
@@ -85,37 +86,18 @@ def missing(container: Replica, address: str, port: int, here: list[Listener], s
 
 def nothing_listens(container: Replica, port: int, scene: Scene, seen: Evidence) -> Finding:
     """A server that died under its parent, one that is still starting, or one that never listens."""
-    name, namespace = container.name, scene.inside(container)
-    processes = namespace.processes or ()
-    dead = [one for one in processes if one.state == "Z"]
-    sibling = healthy_sibling(container, port, scene)
-    listing = shell.top(name)
-    restart = (shell.restart(name),)
-    cure = "restart it: its main process goes on without the one that served; find out in its log why that one ended"
-    if dead:
-        gone = Evidence(f"{len(dead)} of its processes ended and were not waited for: {names(dead)}", listing)
-        return finding("serving-process-died", name, seen, gone, cure=cure, commands=restart)
-    if sibling is not None:
-        own, full = len(processes), len(scene.inside(sibling).processes or ())
-        if own < full and processes:
-            fewer = Evidence(f"it has {own} process(es), the healthy {sibling.name} has {full}", listing)
-            return finding("serving-process-died", name, seen, fewer, cure=cure, commands=restart)
-    served = (namespace.statistics or {}).get("Tcp.PassiveOpens", 0)
-    if served:
-        once = Evidence(
-            f"it has taken {served} connections before", f"{shell.inside(container)}nstat -az TcpPassiveOpens"
-        )
-        return finding("serving-process-died", name, seen, once, cure=cure, commands=restart)
-    if len(processes) == 1 and processes[0].reaped:
-        alone = Evidence(f"{names(list(processes))} is alone: a child that it had has ended", listing)
-        return finding("serving-process-died", name, seen, alone, cure=cure, commands=restart)
+    name, processes = container.name, scene.inside(container).processes or ()
+    ended = sign_of_an_end(container, port, scene)
+    if ended is not None:
+        cure = "restart it: its main process goes on without the one that served; see in its log why that one ended"
+        return finding("serving-process-died", name, seen, ended, cure=cure, commands=(shell.restart(name),))
     age = scene.now - container.started if container.started else None
     if age is not None and age < YOUNG:
         young = Evidence(f"it started {age.total_seconds():.0f} s ago", f"docker ps --filter name={quote(name)}")
         cure = "wait until it listens; a health check, or x-fleet.http, makes 'fleetctl up' wait for that"
         return finding("not-listening-yet", name, seen, young, cure=cure)
     if processes:
-        seen = Evidence(f"{seen.fact}; running: {names(list(processes))}", seen.command)
+        seen = Evidence(f"{seen.fact}; running: {names(processes)}", seen.command)
     return finding(
         "not-listening",
         name,
@@ -123,6 +105,25 @@ def nothing_listens(container: Replica, port: int, scene: Scene, seen: Evidence)
         cure=f"see in its log why the server does not listen, and whether its command starts it at port {port}",
         commands=(shell.logs(name),),
     )
+
+
+def sign_of_an_end(container: Replica, port: int, scene: Scene) -> Evidence | None:
+    """What shows that a process has served and ended; None where nothing does."""
+    processes, listing = scene.inside(container).processes or (), shell.top(container.name)
+    dead = [one for one in processes if one.state == "Z"]
+    if dead:
+        return Evidence(f"{len(dead)} of its processes ended and were not waited for: {names(dead)}", listing)
+    sibling = healthy_sibling(container, port, scene)
+    full = len(scene.inside(sibling).processes or ()) if sibling is not None else 0
+    if sibling is not None and 0 < len(processes) < full:
+        return Evidence(f"it has {len(processes)} process(es), the healthy {sibling.name} has {full}", listing)
+    served, _ = scene.counted(container, "Tcp.PassiveOpens")
+    if served:
+        show = f"{shell.inside(container)}nstat -az TcpPassiveOpens"
+        return Evidence(f"it has taken {served} connections before", show)
+    if len(processes) == 1 and processes[0].reaped:
+        return Evidence(f"{names(processes)} is alone: a child that it had has ended", listing)
+    return None
 
 
 def healthy_sibling(container: Replica, port: int, scene: Scene) -> Replica | None:
@@ -133,7 +134,7 @@ def healthy_sibling(container: Replica, port: int, scene: Scene) -> Replica | No
     return None
 
 
-def queue(container: Replica, listener: Listener, namespace: Namespace, scene: Scene) -> Iterator[Finding | Proof]:
+def queue(container: Replica, listener: Listener, scene: Scene) -> Iterator[Finding | Proof]:
     """Whether the kernel's queue of made connections is emptied by the process."""
     name = container.name
     show = f"{shell.inside(container)}ss -ltn 'sport = :{listener.port}'"
@@ -159,7 +160,7 @@ def queue(container: Replica, listener: Listener, namespace: Namespace, scene: S
             "accept-queue-full",
             name,
             waiting,
-            *overflows(namespace, scene, container),
+            *overflows(container, scene),
             cure="the server does not accept: see what it is busy with; more replicas or workers, or a larger backlog",
             commands=(shell.top(name), shell.logs(name)),
         )
@@ -167,24 +168,16 @@ def queue(container: Replica, listener: Listener, namespace: Namespace, scene: S
 
 def overflowed(container: Replica, scene: Scene) -> bool:
     """Whether its queue turned connections away during this diagnosis: that is silence, too (listen(2))."""
-    key = "TcpExt.ListenOverflows"
-    now = (scene.inside(container).statistics or {}).get(key, 0)
-    before = scene.before.get(container.pid or 0)
-    return before is not None and now > (before.statistics or {}).get(key, now)
+    return scene.counted(container, OVERFLOWS)[1] > 0
 
 
-def overflows(namespace: Namespace, scene: Scene, container: Replica) -> tuple[Evidence, ...]:
-    now = (namespace.statistics or {}).get("TcpExt.ListenOverflows", 0)
-    before = (scene.before.get(container.pid or 0, namespace).statistics or {}).get("TcpExt.ListenOverflows", now)
+def overflows(container: Replica, scene: Scene) -> tuple[Evidence, ...]:
+    now, risen = scene.counted(container, OVERFLOWS)
     if not now:
         return ()
-    grown = f", {now - before} of them during this diagnosis" if now > before else ""
-    return (
-        Evidence(
-            f"{now} connections were turned away{grown}",
-            f"{shell.inside(container)}nstat -az TcpExtListenOverflows",
-        ),
-    )
+    grown = f", {risen} of them during this diagnosis" if risen > 0 else ""
+    show = f"{shell.inside(container)}nstat -az TcpExtListenOverflows"
+    return (Evidence(f"{now} connections were turned away{grown}", show),)
 
 
 def starved(container: Replica, scene: Scene) -> Finding | None:
@@ -212,8 +205,8 @@ def described(listener: Listener) -> str:
 
 
 def holder(listener: Listener) -> str:
-    return names(list(listener.processes[:1])) if listener.processes else "a process"
+    return names(listener.processes[:1]) if listener.processes else "a process"
 
 
-def names(processes: list) -> str:  # type: ignore[type-arg]
+def names(processes: Sequence[Process]) -> str:
     return ", ".join(f"{one.name} (pid {one.pid})" for one in processes[:4])

@@ -151,7 +151,7 @@ def as_address(host: str) -> str | None:
 def by_address(wanted: Wanted, address: str, world: World) -> Meant:
     """A container's own address, a published port of the host, or an address that nobody has."""
     for one in world.containers:
-        if any(address in (place.ipv4, place.ipv6) for place in one.endpoints.values()):
+        if address in one.addresses:
             return Meant(wanted, one, wanted.port or port_of(one, world), address=address)
     literal = ip_address(address)
     if literal.is_loopback or literal.is_unspecified or address in world.host_addresses:

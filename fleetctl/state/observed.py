@@ -84,6 +84,12 @@ class Replica:
     fleet: str = ""
     """The fleet it belongs to; empty for a stranger."""
 
+    @property
+    def addresses(self) -> frozenset[str]:
+        """The addresses that the engine gave it, of both families, in all its networks."""
+        found = (address for one in self.endpoints.values() for address in (one.ipv4, one.ipv6))
+        return frozenset(address for address in found if address)
+
 
 @dataclass(frozen=True, slots=True)
 class ObservedNetwork:
