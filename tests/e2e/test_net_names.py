@@ -109,15 +109,16 @@ class Place:
 
     def _run(self, opened: socket.socket, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=work)
+        self._made.callback(opened.close)  # once nobody uses it any more: what is called back last is called first
         self._made.callback(thread.join)
-        self._made.callback(opened.close)
         self._made.callback(self._wake, opened)
         thread.start()
 
     @staticmethod
     def _wake(opened: socket.socket) -> None:
+        """Ends the reading of it, now and later; an answer that is under way can still be sent."""
         try:
-            opened.shutdown(socket.SHUT_RDWR)
+            opened.shutdown(socket.SHUT_RD)
         except OSError:  # of a socket that is connected to nobody: it wakes the reader all the same
             return
 

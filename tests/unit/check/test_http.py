@@ -26,8 +26,8 @@ def serve() -> Iterator[Callable[[Answer], int]]:
         def run() -> None:
             connection, _ = server.accept()
             with connection:
-                connection.recv(65536)
                 try:
+                    connection.recv(65536)
                     answer(connection)
                 except OSError:
                     return  # the client has hung up, as it may
