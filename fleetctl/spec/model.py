@@ -13,6 +13,8 @@ FailureAction = Literal["pause", "continue", "rollback"]
 Condition = Literal["service_started", "service_healthy", "service_completed_successfully"]
 PullPolicy = Literal["always", "never", "missing", "build"]
 RestartName = Literal["no", "always", "on-failure", "unless-stopped"]
+Algorithm = Literal["roundrobin", "leastconn", "random"]
+"""How a balancer chooses a server: those of HAProxy's that take servers added at run time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +124,15 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class UpdatePolicy:
-    """deploy.update_config with every default applied; times in seconds, `parallelism` 0 = all."""
+    """deploy.update_config or rollback_config with every default applied; times in seconds, `parallelism` 0 = all.
+    `max_failure_ratio` is the share of the replicas, 0 to 1, whose replacement may fail before `failure_action` is
+    taken."""
 
     parallelism: int = 1
     delay: float = 0.0
     order: UpdateOrder = "start-first"
     monitor: float = 0.0
+    max_failure_ratio: float = 0.0
     failure_action: FailureAction = "pause"
 
 
@@ -148,6 +153,29 @@ class HttpSettings:
     path: str = "/"
     health_path: str = "/"
     identity: Identity = field(default_factory=Identity)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One service behind a balancer: requests that come to the balancer's own `port` (and name `host` in their Host
+    header, where that is set) go to `target_port` of the service's replicas. Times in seconds: `drain_timeout` is how
+    long a replica that leaves may go on with the requests it has, `timeout` how long an answer may take. `retries` is
+    how often a request that failed is sent to another replica."""
+
+    service: str
+    port: int
+    target_port: int
+    health_path: str = "/"
+    host: str | None = None
+    algorithm: Algorithm = "roundrobin"
+    retries: int = 3
+    drain_timeout: float = 30.0
+    timeout: float = 60.0
+
+    @property
+    def pool(self) -> str:
+        """The name of these servers in the balancer: unique within it."""
+        return ":".join((self.service, str(self.port), *((self.host,) if self.host else ())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +219,12 @@ class Service:
     replicas: int = 1
     deploy_labels: Mapping[str, str] = field(default_factory=dict)
     update: UpdatePolicy = field(default_factory=UpdatePolicy)
+    rollback: UpdatePolicy = field(default_factory=UpdatePolicy)
     limits: Resources = field(default_factory=Resources)
     reservations: Resources = field(default_factory=Resources)
     http: HttpSettings | None = None
+    balance: tuple[Balance, ...] = ()
+    """What the service balances; empty for all but balancers."""
     baseline: Baseline = "restricted"
     origins: Mapping[str, str] = field(default_factory=dict)
 
