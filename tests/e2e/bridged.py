@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fleetctl.net.namespaces import inside
+from tests.e2e.project import wait_for
 
 T = TypeVar("T")
 
@@ -39,7 +40,8 @@ class Bridged:
             self.run(place, f"ip address add {address}/24 dev eth0", "ip link set eth0 up")
         self._listener = self.within("server", lambda: socket.create_server(("0.0.0.0", PORT)))
         threading.Thread(target=_serve, args=(self._listener,), daemon=True).start()
-        assert self.ask() is None  # which also teaches everybody the neighbours' addresses
+        # Which also teaches everybody the neighbours' addresses.
+        wait_for("an answer over the bridge", lambda: self.ask() is None)
 
     def name(self, place: str) -> str:
         return f"{self.unique}-{place}"
