@@ -186,9 +186,9 @@ def test_a_post_whose_idle_connection_was_closed_meanwhile_has_failed() -> None:
 
 
 def test_a_get_on_a_new_connection_is_never_sent_again() -> None:
-    with served() as (port, requests):
-        with load("127.0.0.1", port, rate=200, count=10, mix=Mix(path="/reset", posts=0, slow=0)) as running:
-            running.wait()
+    mix = Mix(path="/reset", posts=0, slow=0)
+    with served() as (port, requests), load("127.0.0.1", port, rate=200, count=10, mix=mix) as running:
+        running.wait()
     assert requests["GET"] == 10
 
 
@@ -207,11 +207,10 @@ def test_a_connection_that_was_seen_to_end_while_idle_is_left_and_nothing_is_sen
 
 
 def test_a_load_without_a_count_goes_on_until_its_block_ends_and_then_waits_for_what_is_under_way() -> None:
-    with served() as (port, requests):
-        with load("127.0.0.1", port, rate=200, mix=Mix(slow=0)) as running:
-            before = len(running.wait(20).all)
-            assert before >= 20
-            assert len(running.wait(20).all) >= before + 20
+    with served() as (port, requests), load("127.0.0.1", port, rate=200, mix=Mix(slow=0)) as running:
+        before = len(running.wait(20).all)
+        assert before >= 20
+        assert len(running.wait(20).all) >= before + 20
     assert len(running.result.all) == requests.total()
 
 
