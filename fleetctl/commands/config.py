@@ -55,7 +55,8 @@ def command(
             write(safe(reference))
     else:
         from fleetctl.spec.annotate import annotate
-        from fleetctl.spec.document import document_origins, render_yaml, to_document
+        from fleetctl.spec.document import document_origins, to_document
+        from fleetctl.spec.yaml_text import render_yaml
 
         document = to_document(fleet)
         if output == "json":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from fleetctl.spec.model import Baseline, Fleet, Logging, Restart, Service, Ulimit
 from fleetctl.spec.origins import origin_of
@@ -39,6 +39,18 @@ DEFAULTS: Mapping[Baseline, Defaults] = {
     ),
     "compatible": Defaults(host_ip="0.0.0.0", pids=512),  # noqa: S104 - what Compose publishes on
 }
+
+
+BALANCER_FILES = Ulimit(65536, 65536)
+"""A balancer has two sockets a request, and so needs more open files than a server."""
+
+
+def defaults_of(baseline: Baseline, *, balancer: bool) -> Defaults:
+    """What a baseline sets for a service, which may be a balancer."""
+    defaults = DEFAULTS[baseline]
+    if not balancer or "nofile" not in defaults.ulimits:
+        return defaults
+    return structs.replace(defaults, ulimits={**defaults.ulimits, "nofile": BALANCER_FILES})
 
 
 def opt_outs(service: Service) -> tuple[str, ...]:

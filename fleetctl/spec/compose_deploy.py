@@ -7,29 +7,51 @@ from msgspec import Meta
 
 from fleetctl.spec.compose_values import Duration, Memory, Pairs, Processors, Shape
 
+Parallelism = Annotated[int, Meta(ge=0, description="Replicas replaced at a time, default 1; 0 is all.")]
+Delay = Annotated[Duration, Meta(description="Pause between two groups; default 0s.")]
+Order = Annotated[
+    Literal["start-first", "stop-first"],
+    Meta(description="start-first (the default): the new one is ready before the old one stops."),
+]
+Monitor = Annotated[
+    Duration, Meta(description="How long a new replica is watched, once it is ready, before the next; default 0s.")
+]
+MaxFailureRatio = Annotated[
+    float,
+    Meta(ge=0, le=1, description="Share of the replicas that may fail before failure_action is taken; default 0."),
+]
+
 
 class UpdateShape(Shape):
     """How a changed service is replaced."""
 
-    parallelism: Annotated[int, Meta(ge=0, description="Replicas replaced at a time; 0 is all.")] | None = None
-    delay: Annotated[Duration, Meta(description="Pause between two groups.")] | None = None
-    order: (
+    parallelism: Parallelism | None = None
+    delay: Delay | None = None
+    order: Order | None = None
+    monitor: Monitor | None = None
+    max_failure_ratio: MaxFailureRatio | None = None
+    failure_action: (
         Annotated[
-            Literal["start-first", "stop-first"],
-            Meta(description="start-first (the default): the new one is ready before the old one stops."),
+            Literal["pause", "continue", "rollback"],
+            Meta(description="After too many failures; pause (the default) leaves what is done."),
         ]
         | None
     ) = None
-    monitor: Annotated[Duration, Meta(description="How long a new replica is watched for failure.")] | None = None
+
+
+class RollbackShape(Shape):
+    """How a service gets its previous release back."""
+
+    parallelism: Parallelism | None = None
+    delay: Delay | None = None
+    order: Order | None = None
+    monitor: Monitor | None = None
+    max_failure_ratio: MaxFailureRatio | None = None
     failure_action: (
         Annotated[
             Literal["pause", "continue"],
-            Meta(description="What to do after a failed replica."),
+            Meta(description="After too many failures; pause (the default) leaves what is done."),
         ]
-        | None
-    ) = None
-    max_failure_ratio: (
-        Annotated[float, Meta(ge=0, le=1, description="Share of replicas that may fail: not yet supported but for 0.")]
         | None
     ) = None
 
@@ -82,5 +104,6 @@ class DeployShape(Shape):
     ) = None
     labels: Annotated[Pairs, Meta(description="Labels of the Swarm service.")] | None = None
     update_config: UpdateShape | None = None
+    rollback_config: RollbackShape | None = None
     restart_policy: RestartPolicyShape | None = None
     resources: ResourcesShape | None = None

@@ -52,6 +52,38 @@ class HttpShape(Shape):
     identity: IdentityShape | None = None
 
 
+class BalanceShape(Shape):
+    """One service behind a balancer."""
+
+    service: Annotated[str, Meta(description="The service whose replicas answer.")]
+    port: Annotated[Port, Meta(description="The balancer's own port; default 8080.")] | None = None
+    target_port: (
+        Annotated[Port, Meta(description="The replicas' port; default: x-fleet.http.port of theirs.")] | None
+    ) = None
+    health_path: (
+        Annotated[str, Meta(description="What a healthy replica answers; default: x-fleet.http.health_path, else /.")]
+        | None
+    ) = None
+    host: (
+        Annotated[str, Meta(description="Only requests whose Host header names this; one a port may be without.")]
+        | None
+    ) = None
+    algorithm: (
+        Annotated[
+            Literal["roundrobin", "leastconn", "random"],
+            Meta(description="How a replica is chosen; default roundrobin."),
+        ]
+        | None
+    ) = None
+    retries: (
+        Annotated[int, Meta(ge=0, le=10, description="How often a failed request is sent elsewhere; default 3.")] | None
+    ) = None
+    drain_timeout: (
+        Annotated[Duration, Meta(description="Time for a leaving replica to finish its requests; default 30s.")] | None
+    ) = None
+    timeout: Annotated[Duration, Meta(description="Time that an answer may take; default 60s.")] | None = None
+
+
 class ServiceExtension(Shape):
     """What fleetctl knows about a service beyond Compose."""
 
@@ -59,6 +91,13 @@ class ServiceExtension(Shape):
         Annotated[
             Port | HttpShape,
             Meta(description="How to talk HTTP to it; a bare number is the port."),
+        ]
+        | None
+    ) = None
+    balance: (
+        Annotated[
+            BalanceShape | list[BalanceShape],
+            Meta(description="Makes it a balancer: the service, or list of services, that it sends requests to."),
         ]
         | None
     ) = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fleetctl.spec.baseline import Defaults
-from fleetctl.spec.compose_deploy import DeployShape, ResourcesShape, RestartPolicyShape, UpdateShape
+from fleetctl.spec.compose_deploy import DeployShape, ResourcesShape, RestartPolicyShape, RollbackShape, UpdateShape
 from fleetctl.spec.model import Resources, Restart, RestartName, UpdatePolicy
 from fleetctl.spec.site import Site, suggest
 from fleetctl.spec.units import parse_bytes, parse_duration, parse_processors
@@ -16,14 +16,10 @@ _CONDITIONS: dict[str | None, RestartName] = {"none": "no", "on-failure": "on-fa
 _RETRIES = re.compile(r"on-failure:([0-9]{1,5})", re.ASCII)
 
 
-def read_update(site: Site, shape: UpdateShape | None) -> UpdatePolicy:
-    """update_config with the defaults applied."""
+def read_policy(site: Site, shape: UpdateShape | RollbackShape | None) -> UpdatePolicy:
+    """update_config or rollback_config with the defaults applied."""
     if shape is None:
         return UpdatePolicy()
-    if shape.max_failure_ratio:
-        site.at("max_failure_ratio").report(
-            "not yet supported: the first replica that fails counts", "write failure_action: continue, or delete it"
-        )
     usual = UpdatePolicy()
     delay = read_quantity(site.at("delay"), parse_duration, shape.delay)
     monitor = read_quantity(site.at("monitor"), parse_duration, shape.monitor)
@@ -32,6 +28,7 @@ def read_update(site: Site, shape: UpdateShape | None) -> UpdatePolicy:
         delay=usual.delay if delay is None else delay,
         order=shape.order or usual.order,
         monitor=usual.monitor if monitor is None else monitor,
+        max_failure_ratio=float(shape.max_failure_ratio or usual.max_failure_ratio),
         failure_action=shape.failure_action or usual.failure_action,
     )
 

@@ -22,7 +22,8 @@ def replica_digests(
     """Key path -> first 8 hex digits of the SHA-256 of its value, for all that a container is made from.
 
     `networks` and `volumes` map their keys to their names in the engine.
-    Replica count, dependencies, update policy, profiles, pull policy, build and x-fleet.http are not in it.
+    Replica count, dependencies, update and rollback policies, profiles, pull policy, build, x-fleet.http and the
+    settings of x-fleet.balance are not in it.
     """
     return {path: _digest(value) for path, value in _replica_values(service, image_id, networks, volumes or {})}
 
@@ -76,6 +77,8 @@ def _replica_values(
         "cap_drop": sorted(service.cap_drop) or None,
         "cap_add": sorted(service.cap_add) or None,
         "security_opt": sorted(service.security_opt) or None,
+        # What it balances reaches it while it runs; whether it is a balancer at all decides how it is made.
+        "balance": True if service.balance else None,
         "deploy.resources.limits.cpus": service.limits.cpus,
         "deploy.resources.limits.memory": service.limits.memory,
         "deploy.resources.limits.pids": service.limits.pids,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleetctl.spec.model import (
+    Balance,
     Fleet,
     Healthcheck,
     HttpSettings,
@@ -51,29 +52,6 @@ def document_origins(fleet: Fleet) -> dict[str, str]:
         for path in _leaves(_service(service), ""):
             found[f"{prefix}.{path}"] = origin_of(path, service.origins)
     return found
-
-
-def render_yaml(document: Mapping[str, Any]) -> str:
-    """The YAML text of a document; text that some reader of YAML might take for something else is quoted."""
-    import yaml
-
-    from fleetctl.spec.scalars import Ambiguous, resolve_plain
-
-    class Dumper(yaml.SafeDumper):
-        """SafeDumper knows YAML 1.1 only; YAML 1.2 has other numbers, such as 1e3."""
-
-        def ignore_aliases(self, data: object) -> bool:
-            return True
-
-    def represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-        try:
-            plain = text.isprintable() and resolve_plain(text) == text
-        except Ambiguous:
-            plain = False
-        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
-
-    Dumper.add_representer(str, represent_text)
-    return str(yaml.dump(dict(document), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=1 << 20))
 
 
 def _escape(value: Any) -> Any:
@@ -148,7 +126,7 @@ def _service(service: Service) -> Document:
             "logging": service.logging and {"driver": service.logging.driver, "options": dict(service.logging.options)},
             "profiles": list(service.profiles),
             "deploy": _deploy(service),
-            "x-fleet": {"baseline": service.baseline, **({"http": _http(service.http)} if service.http else {})},
+            "x-fleet": _extension(service),
         },
         # No arguments, the image's check as it is, nothing dropped, no option.
         meant=frozenset(("command", "entrypoint", "healthcheck", "cap_drop", "security_opt")),
@@ -166,7 +144,8 @@ def _deploy(service: Service) -> Document:
             "replicas": service.replicas,
             "endpoint_mode": "dnsrr",
             "labels": dict(service.deploy_labels),
-            "update_config": _update(service.update),
+            "update_config": _policy(service.update),
+            "rollback_config": _policy(service.rollback),
             "resources": _said(
                 {"limits": _resources(service.limits), "reservations": _resources(service.reservations)}
             ),
@@ -174,13 +153,14 @@ def _deploy(service: Service) -> Document:
     )
 
 
-def _update(update: UpdatePolicy) -> Document:
+def _policy(policy: UpdatePolicy) -> Document:
     return {
-        "parallelism": update.parallelism,
-        "delay": format_duration(update.delay),
-        "order": update.order,
-        "monitor": format_duration(update.monitor),
-        "failure_action": update.failure_action,
+        "parallelism": policy.parallelism,
+        "delay": format_duration(policy.delay),
+        "order": policy.order,
+        "monitor": format_duration(policy.monitor),
+        "max_failure_ratio": policy.max_failure_ratio,
+        "failure_action": policy.failure_action,
     }
 
 
@@ -228,6 +208,33 @@ def _healthcheck(check: Healthcheck) -> Document:
             "test": list(check.test) if check.test else None,
             **{name: None if value is None else format_duration(value) for name, value in times.items()},
             "retries": check.retries,
+        }
+    )
+
+
+def _extension(service: Service) -> Document:
+    entries = [_balance(balance) for balance in service.balance]
+    return _said(
+        {
+            "baseline": service.baseline,
+            "http": service.http and _http(service.http),
+            "balance": entries[0] if len(entries) == 1 else entries,
+        }
+    )
+
+
+def _balance(balance: Balance) -> Document:
+    return _said(
+        {
+            "service": balance.service,
+            "port": balance.port,
+            "target_port": balance.target_port,
+            "health_path": balance.health_path,
+            "host": balance.host,
+            "algorithm": balance.algorithm,
+            "retries": balance.retries,
+            "drain_timeout": format_duration(balance.drain_timeout),
+            "timeout": format_duration(balance.timeout),
         }
     )
 

@@ -19,16 +19,17 @@ def read_http(site: Site, raw: int | HttpShape | None) -> HttpSettings | None:
     if raw is None:
         return None
     shape = HttpShape(port=raw) if isinstance(raw, int) else raw
-    path = _read_path(site.at("path"), shape.path or "/")
+    path = read_path(site.at("path"), shape.path or "/")
     return HttpSettings(
         port=shape.port,
         path=path,
-        health_path=path if shape.health_path is None else _read_path(site.at("health_path"), shape.health_path),
+        health_path=path if shape.health_path is None else read_path(site.at("health_path"), shape.health_path),
         identity=_read_identity(site.at("identity"), shape),
     )
 
 
-def _read_path(site: Site, path: str) -> str:
+def read_path(site: Site, path: str) -> str:
+    """The path of a URL, with its query; a mistake is noted."""
     if not _PATH.fullmatch(path):
         site.report(f"not a path of a URL: {path[:80]!r}", "begin with /, and write odd characters as %XX")
     return path

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fleetctl.errors import ConfigError, Problem
+from fleetctl.spec.balance import read_balances
 from fleetctl.spec.compose import Document, FileShape
 from fleetctl.spec.compose_service import ServiceShape
 from fleetctl.spec.dotenv import MAX_EXPANDED, read_variables
@@ -212,7 +213,8 @@ def _build(
     for kind in ("networks", "volumes", "configs", "secrets"):
         check_keys(site.at(kind))
     _check_files(site, document, project)
-    services = {name: _read_one(site, name, shape, project) for name, shape in document.services.items()}
+    single = {name: _read_one(site, name, shape, project) for name, shape in document.services.items()}
+    services = read_balances(site, document.services, single)
     if not _keys(site.at("services")):
         site.at("services").report("a fleet needs at least one service", None)
     active, inactive = _select(services, profiles)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 
 from fleetctl.spec.model import Dependency, PortMapping, Service
 from fleetctl.spec.ports import format_port
@@ -41,17 +42,34 @@ def settle_dependencies(
             elif name not in asleep:
                 here.report(f"the service {name[:200]!r} is not defined", suggest(name, [*services, *asleep]))
         settled[service.name] = kept
-    _check_cycles(site, settled)
+        _check_balanced(site, service, services, asleep)
+    _check_cycles(site, services, settled)
     return settled
 
 
-def _check_cycles(site: Site, settled: Mapping[str, Mapping[str, Dependency]]) -> None:
+def _check_balanced(site: Site, balancer: Service, services: Mapping[str, Service], asleep: set[str]) -> None:
+    """What an active balancer balances must be active: its replicas may run, and would be cut off without a word."""
+    place = site.at("services", balancer.name, "x-fleet", "balance")
+    for index, balance in enumerate(balancer.balance):
+        if balance.service not in services and balance.service in asleep:
+            (place if place.has("service") else place.at(index)).at("service").report(
+                f"the service {balance.service} has no active profile",
+                f"pass --profile, or give {balancer.name} the same profiles",
+            )
+
+
+def _check_cycles(site: Site, services: Mapping[str, Service], settled: Mapping[str, Mapping[str, Dependency]]) -> None:
+    """A balancer comes after what it balances, as if it depended on it."""
+    balanced = {name: [one.service for one in service.balance] for name, service in services.items()}
     try:
-        TopologicalSorter({name: list(needed) for name, needed in settled.items()}).prepare()
+        TopologicalSorter({name: [*needed, *balanced[name]] for name, needed in settled.items()}).prepare()
     except CycleError as error:
         circle: list[str] = list(reversed(error.args[1]))
-        site.at("services", circle[0], "depends_on").report(
-            f"the services wait for each other: {' -> '.join(circle[:20])}", "remove one of these dependencies"
+        said = next((one for one, needed in pairwise(circle) if needed in settled[one]), circle[0])
+        site.at("services", said, "depends_on").report(
+            f"the services wait for each other: {' -> '.join(circle[:20])}",
+            "remove one of these dependencies"
+            + ("; a balancer waits for what it balances" if any(balanced[name] for name in circle) else ""),
         )
 
 

@@ -21,7 +21,7 @@ _IMAGE = Reason("a replica is made from its image and the baseline alone", "buil
 _NAMES = Reason(
     "name resolution is left to the engine, so that every replica sees the same", "use networks and aliases"
 )
-_BALANCE = Reason('not yet supported: it needs the balancer ("Balance, prove it")', "delete it")
+_BALANCE = Reason("a balancer is a service like any other", "write it in that service: services.NAME.x-fleet.balance")
 _ONE_EXTENSION = Reason("x-fleet is the only extension key", "write YAML anchors at their first use instead")
 _DEVICE = Reason(_HOST, "no flag allows it; run such a container by hand")
 _IDENTITY = Reason("it would be the same on every replica", "leave addresses and names to the engine")
@@ -32,7 +32,6 @@ REFUSED: dict[str, dict[str, Reason]] = {
         "models": _LATER,
     },
     "FleetExtension": {"balance": _BALANCE, "balancer": _BALANCE},
-    "ServiceExtension": {"balance": _BALANCE, "balancer": _BALANCE},
     "ServiceShape": {
         "annotations": Reason("labels have one place here", "use labels"),
         "attach": Reason("up never attaches to output", "use fleetctl logs"),
@@ -148,10 +147,7 @@ REFUSED: dict[str, dict[str, Reason]] = {
         for key in ("uid", "gid", "mode")
     },
     "EnvFileShape": {"format": Reason("there is one format here", "quote values with '...' to keep $ as it is")},
-    "DeployShape": {
-        "placement": _SWARM,
-        "rollback_config": Reason("not yet supported: rolling back comes with the balancer", "delete it"),
-    },
+    "DeployShape": {"placement": _SWARM},
     "RestartPolicyShape": {
         key: Reason("one Docker host has no such setting: it waits 100 ms, then twice as long each time", "delete it")
         for key in ("delay", "window")
@@ -180,9 +176,8 @@ REFUSED: dict[str, dict[str, Reason]] = {
         "endpoint_mode=vip": Reason(
             "not yet supported: one address for all replicas needs Docker Swarm", "write dnsrr, or delete it"
         ),
-        "failure_action=rollback": Reason(
-            "not yet supported: rolling back comes with the balancer", "write pause: replicas not yet replaced stay"
-        ),
+        # Only rollback_config refuses it.
+        "failure_action=rollback": Reason("there is nothing to go back to from a rollback", "write pause or continue"),
         "driver=overlay": Reason("not yet supported: it needs Docker Swarm", "write bridge"),
         **{
             f"driver={driver}": Reason("replicas live on user-defined bridges", "write bridge")

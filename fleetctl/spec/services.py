@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from fleetctl.spec.baseline import DEFAULTS, Defaults, baseline_origins
+from fleetctl.spec.balance import is_balancer
+from fleetctl.spec.baseline import Defaults, baseline_origins, defaults_of
 from fleetctl.spec.compose_parts import BuildShape, DependencyShape, MembershipShape
 from fleetctl.spec.compose_service import ServiceShape
 from fleetctl.spec.containers import read_hardening, read_healthcheck, read_logging, read_ulimits
-from fleetctl.spec.deploy import read_limits, read_reservations, read_restart, read_update
+from fleetctl.spec.deploy import read_limits, read_policy, read_reservations, read_restart
 from fleetctl.spec.environment import read_environment
 from fleetctl.spec.http import read_http
 from fleetctl.spec.model import Build, Dependency, Membership, PortMapping, PullPolicy, Service
@@ -31,9 +32,10 @@ MAX_PORTS = 1000
 
 
 def read_service(site: Site, name: str, shape: ServiceShape, project: Project) -> Service:
-    """The service at `site`; where problems were noted its parts may be missing."""
+    """The service at `site`; where problems were noted its parts may be missing. What it balances needs the others and
+    is left to `read_balances`."""
     baseline = (shape.x_fleet.baseline if shape.x_fleet else None) or project.baseline
-    defaults = DEFAULTS[baseline]
+    defaults = defaults_of(baseline, balancer=is_balancer(shape))
     origins = record(site)
     deploy = shape.deploy
     replicas = 1 if deploy is None or deploy.replicas is None else deploy.replicas
@@ -81,7 +83,8 @@ def read_service(site: Site, name: str, shape: ServiceShape, project: Project) -
         profiles=read_list(site.at("profiles"), shape.profiles),
         replicas=replicas,
         deploy_labels=read_labels(site.at("deploy", "labels"), deploy.labels if deploy else None),
-        update=read_update(site.at("deploy", "update_config"), deploy.update_config if deploy else None),
+        update=read_policy(site.at("deploy", "update_config"), deploy.update_config if deploy else None),
+        rollback=read_policy(site.at("deploy", "rollback_config"), deploy.rollback_config if deploy else None),
         limits=limits,
         reservations=read_reservations(resources.at("reservations"), deploy.resources if deploy else None, limits),
         http=read_http(site.at("x-fleet", "http"), shape.x_fleet.http if shape.x_fleet else None),

@@ -59,6 +59,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
         ("image: x", "image: x\n    stop_grace_period: 1s", {"stop_grace_period"}),
         # What a container is not made from:
         ("replicas: 2", "replicas: 5, update_config: {parallelism: 3, order: stop-first}, labels: [a=b]", set()),
+        ("replicas: 2", "replicas: 2, rollback_config: {parallelism: 3, order: stop-first}", set()),
         ("image: x", "image: y", set()),
         ("image: x", "image: x\n    pull_policy: always\n    x-fleet: {http: 80}", set()),
         ("services:", "services:\n  other: {image: z, depends_on: [web]}", set()),
@@ -68,6 +69,23 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
 def test_a_change_shows_at_its_key(tmp_path: Path, old: str, new: str, paths: set[str]) -> None:
     assert old in BASE
     assert changed(digests(tmp_path, BASE), digests(tmp_path, BASE.replace(old, new))) == paths
+
+
+BALANCER = """
+services:
+  other: {image: z, x-fleet: {http: 80}}
+  more: {image: z, x-fleet: {http: 80}}
+  web: {image: x, x-fleet: {balance: {service: other}}}
+"""
+
+
+def test_a_balancer_is_made_anew_when_it_becomes_one_but_not_for_what_it_balances(tmp_path: Path) -> None:
+    """Its settings reach it while it runs."""
+    before = digests(tmp_path, BALANCER)
+    plain = digests(tmp_path, BALANCER.replace(", x-fleet: {balance: {service: other}}", ""))
+    assert changed(before, plain) == {"balance", "ulimits.nofile"}
+    for other in ("{service: more}", "[{service: other}, {service: more, port: 81}]", "{service: other, retries: 0}"):
+        assert digests(tmp_path, BALANCER.replace("{service: other}", other)) == before
 
 
 def test_image_network_and_the_content_of_files_are_covered(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from fleetctl.spec.compose_service import ServiceShape
-from fleetctl.spec.document import document_origins, render_yaml, to_document
+from fleetctl.spec.document import document_origins, to_document
 from fleetctl.spec.load import load_fleet
 from fleetctl.spec.model import Fleet
+from fleetctl.spec.yaml_text import render_yaml
 from tests.unit.spec.compose_peer import check_compose_accepts
 
 FULL = Path(__file__).with_name("full.yaml")
@@ -73,6 +74,29 @@ def test_every_value_has_an_origin(project: Path) -> None:
     assert origins["services.db.logging.options.max-size"] == "baseline compatible"
     assert origins["services.db.deploy.mode"] == "default"
     assert origins["services.tool.read_only"] == "baseline restricted"
+    assert origins["services.web.deploy.update_config.max_failure_ratio"] == place("max_failure_ratio: 0.25")
+    assert origins["services.web.deploy.rollback_config.order"] == place("order: stop-first, monitor: 1s")
+    assert origins["services.db.deploy.rollback_config.order"] == "default"
+
+
+def test_each_value_of_a_balancer_has_its_own_origin(project: Path) -> None:
+    """Also in a list; and what the balanced service lends comes from where that says it."""
+    origins = document_origins(load_full(project))
+    lines = FULL.read_text().splitlines()
+
+    def place(text: str) -> str:
+        [(line, content)] = [(number, line) for number, line in enumerate(lines, 1) if text in line]
+        return f"{project / 'fleet.yaml'}:{line}:{content.index(text) + 1}"
+
+    assert origins["services.lb.x-fleet.balance[0].timeout"] == place("timeout: 1.5s")
+    assert origins["services.lb.x-fleet.balance[0].host"] == place("host: WWW")
+    assert origins["services.lb.x-fleet.balance[1].service"] == place("service: web}")
+    assert origins["services.lb.x-fleet.balance[1].timeout"] == "default"
+    assert origins["services.lb.x-fleet.balance[1].target_port"] == place('port: 8080, path: "/who')
+    assert origins["services.lb.x-fleet.balance[1].health_path"] == place("health_path: /healthz")
+    assert origins["services.inner.x-fleet.balance.target_port"] == place("target_port: 5432")
+    assert origins["services.inner.x-fleet.balance.health_path"] == "default"
+    assert origins["services.lb.ulimits.nofile.soft"] == "baseline restricted"
 
 
 def test_labels_of_a_swarm_service_are_warned_of(project: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from fleetctl.spec import compose, compose_deploy, compose_parts, compose_service
 from fleetctl.spec.compose_values import Shape
-from fleetctl.spec.document import render_yaml, to_document
+from fleetctl.spec.document import to_document
 from fleetctl.spec.load import load_fleet
 from fleetctl.spec.refused import REFUSED
+from fleetctl.spec.yaml_text import render_yaml
 from tests.unit.spec.compose_peer import check_compose_accepts
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -191,6 +191,23 @@ def test_services_without_an_active_profile_are_left_out(tmp_path: Path) -> None
     assert list(load(tmp_path, text, profiles=["*"]).services) == ["web", "tool"]
 
 
+def test_what_a_balancer_lists_is_joined_by_a_later_file_and_follows_the_profiles(tmp_path: Path) -> None:
+    base = """
+services:
+  web: {image: x, x-fleet: {http: 80}}
+  debug: {image: x, profiles: [debug], x-fleet: {http: 81}}
+  lb: {image: balancer, x-fleet: {balance: [{service: web}]}}
+"""
+    over = write(tmp_path, "services:\n  lb: {x-fleet: {balance: [{service: debug, port: 81}]}}\n", "debug.yaml")
+    first = write(tmp_path, base)
+    assert [one.pool for one in load_fleet([first], {}).services["lb"].balance] == ["web:8080"]
+    both = load_fleet([first, over], {}, profiles=["debug"])
+    assert [one.pool for one in both.services["lb"].balance] == ["web:8080", "debug:81"]
+    with pytest.raises(ConfigError, match="the service debug has no active profile") as caught:
+        load_fleet([first, over], {})
+    assert caught.value.problems[0].where.startswith(f"{over}:2:")
+
+
 def test_a_missing_file_says_how_to_name_another(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: No such file") as caught:
         load_fleet([tmp_path / "fleet.yaml"], {})
@@ -244,8 +261,9 @@ def test_variables_that_grow_without_bound_are_refused(tmp_path: Path) -> None:
         PLAIN + "    command: " + "a " * 20_000 + "\n",
         PLAIN + "    labels:\n" + "".join(f"      k{number}: v\n" for number in range(5000)),
         PLAIN + "    labels: {a: " + "$$" * 5001 + "}\n",
+        PLAIN + "  lb:\n    image: y\n    x-fleet:\n      balance:\n" + "        - {service: web}\n" * 251,
     ],
-    ids=["services", "mounts", "ports", "exposed ports", "command", "values", "dollars"],
+    ids=["services", "mounts", "ports", "exposed ports", "command", "values", "dollars", "balanced services"],
 )
 def test_what_would_take_long_to_read_is_refused_by_its_number(tmp_path: Path, text: str) -> None:
     [message] = refusal(tmp_path, text)
