@@ -31,6 +31,7 @@ COMMANDS = {
     "stop": ("power", "stop"),
     "top": ("top", "command"),
     "up": ("up", "command"),
+    "verify": ("verify", "command"),
     "version": ("version", "command"),
 }
 

@@ -1,0 +1,167 @@
+"""fleetctl verify: who answers how often, and is that right?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from fleetctl.commands.options import FleetSource, fleet_options, format_option
+from fleetctl.commands.session import opened, stoppable
+from fleetctl.errors import FleetError, Interrupted, VerificationFailed
+
+if TYPE_CHECKING:
+    from fleetctl.inquiry.verification import Wanted, Watch
+    from fleetctl.state.distribution import Verified
+
+MOST_REQUESTS = 100_000
+MOST_AT_ONCE = 64
+HINTS = {
+    "silent": "'fleetctl diagnose' says why a replica does not answer",
+    "missing": "'fleetctl diagnose' says why a replica does not answer",
+    "foreign": "'fleetctl ps -a' shows what runs; does another container answer to the service's name?",
+    "duplicate": "every container has to make an identity of its own when it starts, not when its image is built",
+    "wandering": "the identity has to be made once in each container, before its server starts workers",
+    "failed": "'fleetctl logs' and 'fleetctl diagnose' say more",
+    "nameless": "x-fleet: {http: {identity: …}} says where in an answer the identity stands; --path asks another one",
+    "order": "verify again while nobody else asks",
+    "uneven": "verify again while nobody else asks",
+}
+"""Kind of fault -> how to go on."""
+
+
+@click.command("verify", short_help="Ask through the balancer many times and judge who answers.")
+@click.argument("service", required=False)
+@fleet_options
+@click.option(
+    "-n",
+    "--requests",
+    type=click.IntRange(1, MOST_REQUESTS),
+    help="How often to ask.  [default: 10 times as often as there are replicas, at least 100]",
+)
+@click.option(
+    "-c",
+    "--concurrency",
+    type=click.IntRange(1, MOST_AT_ONCE),
+    default=1,
+    show_default=True,
+    help="Clients that ask at the same time.",
+)
+@click.option("--path", help="The path to ask for.  [default: the service's x-fleet.http.path, or the URL's]")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Seconds for one whole answer.",
+)
+@click.option(
+    "--via",
+    type=click.Choice(["balancer", "dns"]),
+    default="balancer",
+    show_default=True,
+    help="Who spreads the requests: the fleet's balancer, or Docker's name server.",
+)
+@click.option("--url", help="Ask there instead: a balancer that is not the fleet's.")
+@click.option("--fresh/--keep-alive", help="Open a connection for every request.  [default: only with --url]")
+@format_option
+@click.pass_context
+def command(
+    context: click.Context,
+    source: FleetSource,
+    service: str | None,
+    requests: int | None,
+    concurrency: int,
+    path: str | None,
+    timeout: float,
+    via: str,
+    url: str | None,
+    fresh: bool,
+    output: str,
+) -> None:
+    """Ask every replica of SERVICE directly who it is, then ask many times through the balancer, and judge the answers:
+    every replica answers, nobody else does, each is itself and no other, and each has its turn. Without SERVICE all
+    that the fleet balances is verified.
+
+    One client sees whether any N answers in a row come from N replicas; several at a time, whether the numbers of
+    answers differ by at most one. Redirects are never followed and bodies are read up to 64 KiB. Exits 4 with what is
+    wrong and with which replica."""
+    from click.core import ParameterSource
+
+    from fleetctl.inquiry.verification import Wanted, Watch
+    from fleetctl.view.distribution import Asked, show_verified, verified_document
+    from fleetctl.view.documents import show_document
+
+    chosen = context.get_parameter_source("via") is not ParameterSource.DEFAULT
+    if url is not None and chosen:
+        raise click.UsageError("--url names whom to ask: --via does not go with it")
+    if via == "dns" and (service is None or concurrency > 1 or path is not None or fresh):
+        raise click.UsageError(
+            "--via dns needs SERVICE and asks for its name only: no --concurrency, --path or --fresh"
+        )
+    if context.get_parameter_source("fresh") is ParameterSource.DEFAULT:
+        fresh = url is not None
+    wanted = Wanted(requests, concurrency, path, timeout, fresh)
+    with stoppable() as stop:
+        with Asked() as asked:
+            verify = Verification(source, service, wanted, Watch(stop.event, asked), via, url)
+            found = list(verify.run())
+        if output == "json":
+            show_document(verified_document(verify.fleet_name, found))
+        else:
+            show_verified(found)
+        if stop.event.is_set():
+            total = sum(one.distribution.asked for one in found)
+            raise Interrupted(f"interrupted after {total} requests", signal_number=stop.number)
+    refuse_faults(found)
+
+
+class Verification:
+    """What one command verifies; `fleet_name` is known once it has run."""
+
+    def __init__(
+        self, source: FleetSource, service: str | None, wanted: Wanted, watch: Watch, via: str, url: str | None
+    ) -> None:
+        self.source = source
+        self.service = service
+        self.wanted = wanted
+        self.watch = watch
+        self.via = via
+        self.url = url
+        self.fleet_name: str | None = None
+
+    def run(self) -> Iterator[Verified]:
+        """One judgement after the other, until a signal says stop."""
+        from fleetctl.inquiry.verification import at_url, through_balancers
+
+        if self.url is not None and self.service is None:
+            yield at_url(self.url, self.wanted, self.watch, fleet=None, engine=None, service_name=None)
+            return
+        fleet = self.source.load()
+        self.fleet_name = fleet.name
+        with opened() as engine:
+            if self.url is not None:
+                yield at_url(self.url, self.wanted, self.watch, fleet=fleet, engine=engine, service_name=self.service)
+            elif self.via == "dns":
+                from fleetctl.inquiry.name_rounds import by_name
+                from fleetctl.vantage.registry import open_vantage
+
+                yield by_name(fleet, engine, open_vantage(engine), str(self.service), self.wanted, self.watch)
+            else:
+                for one in through_balancers(fleet, engine, self.service, self.wanted, self.watch):
+                    yield one
+                    if self.watch.stop.is_set():
+                        return
+
+
+def refuse_faults(found: Sequence[Verified]) -> None:
+    """Raise VerificationFailed that says what is wrong and with which replica, where anything is."""
+    faults = [fault for one in found for fault in one.distribution.faults]
+    if faults:
+        told = "; ".join(dict.fromkeys(fault.message for fault in faults[:5]))
+        more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
+        hints = dict.fromkeys(HINTS[fault.kind] for fault in faults)
+        raise VerificationFailed(f"{told}{more}", hint="\n".join(hints))
+    if not found:
+        raise FleetError("nothing was asked")
