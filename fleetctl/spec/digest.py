@@ -78,7 +78,7 @@ def _replica_values(
         "cap_add": sorted(service.cap_add) or None,
         "security_opt": sorted(service.security_opt) or None,
         # What it balances reaches it while it runs; whether it is a balancer at all decides how it is made.
-        "balance": True if service.balance else None,
+        "x-fleet.balance": True if service.balance else None,
         "deploy.resources.limits.cpus": service.limits.cpus,
         "deploy.resources.limits.memory": service.limits.memory,
         "deploy.resources.limits.pids": service.limits.pids,

@@ -83,7 +83,7 @@ def test_a_balancer_is_made_anew_when_it_becomes_one_but_not_for_what_it_balance
     """Its settings reach it while it runs."""
     before = digests(tmp_path, BALANCER)
     plain = digests(tmp_path, BALANCER.replace(", x-fleet: {balance: {service: other}}", ""))
-    assert changed(before, plain) == {"balance", "ulimits.nofile"}
+    assert changed(before, plain) == {"x-fleet.balance", "ulimits.nofile"}
     for other in ("{service: more}", "[{service: other}, {service: more, port: 81}]", "{service: other, retries: 0}"):
         assert digests(tmp_path, BALANCER.replace("{service: other}", other)) == before
 
