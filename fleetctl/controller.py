@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
+from fleetctl.balancer.driver import Balancers
+from fleetctl.balancer.driver import Host as BalancerHost
 from fleetctl.check.readiness import Readiness
 from fleetctl.engine.base import Engine
 from fleetctl.errors import SubnetTaken
@@ -18,6 +21,7 @@ from fleetctl.plan.order import select_services
 from fleetctl.plan.outcome import Listener, RunReport
 from fleetctl.plan.power import plan_wait
 from fleetctl.plan.replicas import plan_replicas
+from fleetctl.plan.rotation import balancers_of
 from fleetctl.plan.steps import Plan
 from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.model import Fleet, PullPolicy, Service
@@ -41,6 +45,10 @@ class Order:
     doing: str = "up"
 
 
+class Host(Engine, BalancerHost, Protocol):
+    """An engine whose containers can be spoken with."""
+
+
 Prepare = Callable[[Plan], None]
 """Called with a plan before it runs; may raise to refuse it."""
 
@@ -49,16 +57,24 @@ def chosen_services(fleet: Fleet, order: Order) -> list[Service]:
     return select_services(fleet, order.wishes.services, dependencies=order.wishes.dependencies)
 
 
-def look(fleet: Fleet, engine: Engine, services: Iterable[Service] = ()) -> Observed:
+def look(fleet: Fleet, engine: Host, balancers: Balancers, services: Iterable[Service] = ()) -> Observed:
+    """What there is. Raises FleetError when a balancer that runs cannot be asked who is in its rotation: nothing could
+    be taken out of it before it stops."""
     observed = engine.observe(fleet.name, images=[service.image for service in services])
-    return replace(observed, routes=routed_blocks()) if engine.local else observed
+    rotations = {
+        replica.id: balancers.look(replica.id, replica.name, fleet.services[replica.service].balance)
+        for replica in balancers_of(fleet, observed)
+        if replica.state == "running"
+    }
+    return replace(observed, rotations=rotations, routes=routed_blocks() if engine.local else ())
 
 
-def preview(fleet: Fleet, engine: Engine, order: Order | None = None) -> Plan:
+def preview(fleet: Fleet, engine: Host, order: Order | None = None) -> Plan:
     """What deploy would do, and why; looks and never writes. An image that would be built counts as a new one."""
     order = order or Order()
     services = chosen_services(fleet, order)
-    observed = look(fleet, engine, services)
+    with Balancers(engine, fleet.name) as balancers:
+        observed = look(fleet, engine, balancers, services)
     images = decide_images(fleet, engine, observed, services, order)
     pending = {
         reference: ObservedImage(reference, id=f"pending {reference}")
@@ -87,7 +103,7 @@ def decide_images(fleet: Fleet, engine: Engine, observed: Observed, services: Se
 
 def deploy(
     fleet: Fleet,
-    engine: Engine,
+    engine: Host,
     listener: Listener,
     order: Order | None = None,
     *,
@@ -98,26 +114,27 @@ def deploy(
     the run from beginning is raised."""
     order, stop = order or Order(), stop or threading.Event()
     services = chosen_services(fleet, order)
-    with fleet_lock(engine.endpoint, fleet.name, order.doing):
-        observed = look(fleet, engine, services)
+    with fleet_lock(engine.endpoint, fleet.name, order.doing), Balancers(engine, fleet.name, stop) as balancers:
+        work = Work(fleet, engine, balancers, listener, order, stop, prepare)
+        observed = look(fleet, engine, balancers, services)
         images = decide_images(fleet, engine, observed, services, order)
         report = RunReport()
         if images:
             # Refuse what cannot be decided before minutes go into a build.
             plan_replicas(fleet, observed, order.wishes)
-            report = run(images, engine, fleet, listener, order, stop, prepare)
+            report = work.run(images)
             if report.failures or report.interrupted:
                 return report
-            observed = look(fleet, engine, services)
+            observed = look(fleet, engine, balancers, services)
         lost: set[str] = set()
         for _ in range(LOOK_AGAIN):
             plan = plan_replicas(fleet, replace(observed, routes=(*observed.routes, *sorted(lost))), order.wishes)
-            latest = run(plan, engine, fleet, listener, order, stop, prepare)
+            latest = work.run(plan)
             lost_now = lost_subnets(latest)
             if not lost_now or latest.interrupted or no_choice(fleet):
                 break
             lost |= lost_now
-            observed = look(fleet, engine, services)
+            observed = look(fleet, engine, balancers, services)
         return report + latest
 
 
@@ -137,31 +154,37 @@ def no_choice(fleet: Fleet) -> bool:
     return all(network.subnets or network.external for network in fleet.networks.values())
 
 
-def run(
-    plan: Plan,
-    engine: Engine,
-    fleet: Fleet,
-    listener: Listener,
-    order: Order,
-    stop: threading.Event,
-    prepare: Prepare | None = None,
-) -> RunReport:
-    """Execute one plan for one fleet."""
-    if prepare is not None:
-        prepare(plan)
-    gate = Readiness(engine, fleet.name, timeout=order.wait_timeout, stop=stop)
-    return execute(plan, engine, gate, listener, workers=order.workers, stop=stop)
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What it takes to execute plans for one fleet."""
+
+    fleet: Fleet
+    engine: Host
+    balancers: Balancers
+    listener: Listener
+    order: Order
+    stop: threading.Event
+    prepare: Prepare | None = None
+
+    def run(self, plan: Plan) -> RunReport:
+        """Execute one plan."""
+        if self.prepare is not None:
+            self.prepare(plan)
+        gate = Readiness(self.engine, self.fleet.name, self.balancers, timeout=self.order.wait_timeout, stop=self.stop)
+        return execute(
+            plan, self.engine, gate, self.balancers, self.listener, workers=self.order.workers, stop=self.stop
+        )
 
 
 def build_images(
-    fleet: Fleet, engine: Engine, listener: Listener, order: Order, *, stop: threading.Event, pull_only: bool = False
+    fleet: Fleet, engine: Host, listener: Listener, order: Order, *, stop: threading.Event, pull_only: bool = False
 ) -> RunReport:
     """Build (or, with `pull_only`, pull) the images of the chosen services and nothing else."""
     services = [service for service in chosen_services(fleet, order) if (service.build is None) == pull_only]
-    with fleet_lock(engine.endpoint, fleet.name, order.doing):
-        observed = look(fleet, engine, services)
+    with fleet_lock(engine.endpoint, fleet.name, order.doing), Balancers(engine, fleet.name, stop) as balancers:
+        observed = engine.observe(fleet.name, images=[service.image for service in services])
         plan = decide_images(fleet, engine, observed, services, order)
-        return run(plan, engine, fleet, listener, order, stop)
+        return Work(fleet, engine, balancers, listener, order, stop).run(plan)
 
 
 Decide = Callable[[Observed], Plan]
@@ -169,22 +192,25 @@ Decide = Callable[[Observed], Plan]
 
 def carry_out(
     fleet: Fleet,
-    engine: Engine,
+    engine: Host,
     listener: Listener,
     decide: Decide,
     order: Order,
     *,
     stop: threading.Event,
     prepare: Prepare | None = None,
+    balanced: bool = True,
 ) -> RunReport:
-    """Look, decide with `decide`, act: for the commands that need no images (down, stop, start, restart)."""
-    with fleet_lock(engine.endpoint, fleet.name, order.doing):
-        return run(decide(look(fleet, engine)), engine, fleet, listener, order, stop, prepare)
+    """Look, decide with `decide`, act: for the commands that need no images (down, stop, start, restart). Without
+    `balanced` nobody is taken out of rotation before it stops, and no balancer is asked."""
+    with fleet_lock(engine.endpoint, fleet.name, order.doing), Balancers(engine, fleet.name, stop) as balancers:
+        observed = look(fleet, engine, balancers) if balanced else engine.observe(fleet.name)
+        return Work(fleet, engine, balancers, listener, order, stop, prepare).run(decide(observed))
 
 
 def await_replicas(
     fleet: Fleet,
-    engine: Engine,
+    engine: Host,
     listener: Listener,
     replicas: Iterable[Replica],
     order: Order,
@@ -193,4 +219,5 @@ def await_replicas(
     prepare: Prepare | None = None,
 ) -> RunReport:
     """Wait for replicas that an earlier run has started; takes no lock, for nothing is changed."""
-    return run(plan_wait(fleet, replicas), engine, fleet, listener, order, stop, prepare)
+    with Balancers(engine, fleet.name, stop) as balancers:
+        return Work(fleet, engine, balancers, listener, order, stop, prepare).run(plan_wait(fleet, replicas))

@@ -9,7 +9,17 @@ from dataclasses import fields, replace
 from typing import Protocol
 
 from fleetctl.errors import FleetError
-from fleetctl.plan.actions import Action, AwaitReplica, Delay, Ref
+from fleetctl.plan.actions import (
+    Action,
+    AddServer,
+    AwaitReplica,
+    ConfigureBalancer,
+    Delay,
+    DrainServer,
+    Ref,
+    RotationAction,
+    Tally,
+)
 from fleetctl.plan.outcome import Event, Listener, RunReport, StepResult
 from fleetctl.plan.steps import Plan, Step
 
@@ -19,6 +29,10 @@ WAITERS = 64
 """Replicas waited for at a time; waiting costs next to nothing and must not hold up a start."""
 POLL = 0.2
 """Seconds after which a request to stop is noticed at the latest."""
+
+
+WAITING = (AwaitReplica, Delay, AddServer, DrainServer, ConfigureBalancer)
+"""What waits most of its time."""
 
 
 class Applier(Protocol):
@@ -33,10 +47,17 @@ class Gate(Protocol):
     def wait(self, action: AwaitReplica, progress: Callable[[str], None]) -> None: ...
 
 
+class Rotations(Protocol):
+    """Whoever brings replicas into a balancer's rotation and out of it; returns what is worth telling of it."""
+
+    def apply(self, action: RotationAction, progress: Callable[[str], None]) -> str: ...
+
+
 def execute(
     plan: Plan,
     engine: Applier,
     gate: Gate,
+    rotations: Rotations,
     listener: Listener,
     *,
     workers: int = WORKERS,
@@ -44,16 +65,25 @@ def execute(
 ) -> RunReport:
     """Run the plan to its end, or until `stop` is set: then nothing new begins and what runs is waited for. A step
     that fails takes those that need it with it; the others go on."""
-    return Run(plan, engine, gate, listener, stop or threading.Event()).go(workers)
+    return Run(plan, engine, gate, rotations, listener, stop or threading.Event()).go(workers)
 
 
 class Run:
     """One execution of one plan."""
 
-    def __init__(self, plan: Plan, engine: Applier, gate: Gate, listener: Listener, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        engine: Applier,
+        gate: Gate,
+        rotations: Rotations,
+        listener: Listener,
+        stop: threading.Event,
+    ) -> None:
         self.plan = plan
         self.engine = engine
         self.gate = gate
+        self.rotations = rotations
         self.listener = listener
         self.stop = stop
         self.results: dict[str, StepResult] = {}
@@ -71,7 +101,7 @@ class Run:
                     if reason is not None:
                         self.finish(reason)
                         continue
-                    pool = waiters if isinstance(step.action, AwaitReplica | Delay) else callers
+                    pool = waiters if isinstance(step.action, WAITING) else callers
                     running.add(pool.submit(self.perform, step))
                 if ready and not running:
                     continue
@@ -90,7 +120,7 @@ class Run:
 
     def reason_to_skip(self, step: Step) -> StepResult | None:
         """The result of a step that will not run, None when it will."""
-        if step.only_if_failed is not None and self.results[step.only_if_failed].status != "failed":
+        if step.only_if_failed and all(self.results[one].status != "failed" for one in step.only_if_failed):
             return StepResult(step, "not needed")
         for before in step.after:
             result = self.results[before]
@@ -107,6 +137,12 @@ class Run:
                 self.gate.wait(action, lambda detail: self.listener(Event(step, "progress", detail)))
             elif isinstance(action, Delay):
                 self.stop.wait(action.seconds)
+            elif isinstance(action, Tally):
+                self.tally(step, action)
+            elif isinstance(action, RotationAction):
+                told = self.rotations.apply(action, lambda detail: self.listener(Event(step, "progress", detail)))
+                if not self.stop.is_set():
+                    return StepResult(step, "done", told=told)
             else:
                 return StepResult(step, "done", made=self.engine.apply(action))
         except FleetError as error:
@@ -114,6 +150,15 @@ class Run:
         if self.stop.is_set():
             return StepResult(step, "skipped")
         return StepResult(step, "done")
+
+    def tally(self, step: Step, action: Tally) -> None:
+        """Raise FleetError when more of the steps before this one failed than may."""
+        lost = sum(self.results[before].status != "done" for before in step.behind)
+        if lost > action.tolerated:
+            raise FleetError(
+                f"{lost} of the {action.replicas} replicas of {action.service_name} could not be replaced, and "
+                f"max_failure_ratio tolerates {action.tolerated}: the others stay as they are"
+            )
 
     def bind(self, action: Action) -> Action:
         """The action with the ids of what earlier steps made."""
@@ -129,7 +174,7 @@ class Run:
         self.results[result.step.id] = result
         match result.status:
             case "done":
-                self.listener(Event(result.step, "done"))
+                self.listener(Event(result.step, "done", result.told))
             case "failed":
                 self.listener(Event(result.step, "failed", str(result.error)))
             case "skipped":

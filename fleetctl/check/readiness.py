@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -14,7 +14,7 @@ from fleetctl.check.replicas import address_of, why_unreachable
 from fleetctl.errors import FleetError
 from fleetctl.plan.actions import AwaitReplica
 from fleetctl.plan.launch import awaits_health
-from fleetctl.spec.model import HttpSettings, Service
+from fleetctl.spec.model import Balance, HttpSettings, Service
 from fleetctl.state.observed import Replica
 
 LOOK_EVERY = 0.5
@@ -39,6 +39,12 @@ class Source(Protocol):
     def observe_replicas(self, fleet_name: str, container_id: str | None = None) -> tuple[Replica, ...]: ...
     def inspect_replica(self, replica: Replica) -> Replica | None: ...
     def last_lines(self, container_id: str, count: int) -> tuple[str, ...]: ...
+
+
+class Rotations(Protocol):
+    """Whoever can ask a balancer."""
+
+    def lack(self, balancer: Replica, balances: Sequence[Balance]) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +81,12 @@ class Readiness:
     """Waits for replicas of one fleet, many at a time from many threads; looks at the engine once for all of them.
     `timeout` is how long one replica may take, in seconds; `stop` ends every wait early."""
 
-    def __init__(self, source: Source, fleet_name: str, *, timeout: float, stop: threading.Event) -> None:
+    def __init__(
+        self, source: Source, fleet_name: str, rotations: Rotations, *, timeout: float, stop: threading.Event
+    ) -> None:
         self.source = source
         self.fleet_name = fleet_name
+        self.rotations = rotations
         self.timeout = timeout
         self.stop = stop
         self._lock = threading.Lock()
@@ -150,6 +159,9 @@ class Readiness:
             return Lack(f"it is {replica.state}")
         if replica.health == "unhealthy":
             return Lack("its health check fails")
+        if service.balance:
+            told = self.rotations.lack(replica, service.balance)
+            return Lack(told) if told else None
         if replica.health == "starting" and (awaits_health(service) or service.http is None):
             return Lack("its health check has not passed yet")
         return self.ask(service, replica)
@@ -216,7 +228,8 @@ class Readiness:
 
 def is_mute(action: AwaitReplica, replica: Replica) -> bool:
     """Whether nothing but going on running tells that the replica works."""
-    return action.service.http is None and replica.health == "none" and not action.completed
+    service = action.service
+    return service.http is None and not service.balance and replica.health == "none" and not action.completed
 
 
 def find(action: AwaitReplica, look: Look) -> Replica:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from fleetctl.engine.base import LogOptions
+    from fleetctl.engine.exec_pipe import ExecPipe
     from fleetctl.plan.actions import Action
     from fleetctl.spec.model import Build
 
@@ -206,6 +207,26 @@ class DockerHost:
         from fleetctl.engine.helper import run_helper
 
         return run_helper(self.client, self.endpoint, image, self.run, line, patience)
+
+    # Speak with a container
+
+    def open_pipe(self, container_id: str, command: tuple[str, ...]) -> ExecPipe:
+        """A command in a running container, to be spoken with."""
+        from fleetctl.engine.exec_pipe import ExecPipe
+
+        return ExecPipe(self.client, self.endpoint, container_id, command)
+
+    def put_files(self, container_id: str, directory: str, files: Mapping[str, bytes]) -> None:
+        """Write files into a directory of a container, running or not."""
+        from fleetctl.engine.archive import archive
+
+        with translated(f"write into {directory} of a container", self.endpoint):
+            self.client.put_archive(container_id, directory, archive(files))
+
+    def signal(self, container_id: str, name: str) -> None:
+        """Send a signal to a container's first process (Docker Engine API, ContainerKill)."""
+        with translated(f"send SIG{name} to a container", self.endpoint):
+            self.client.kill(container_id, f"SIG{name}")
 
     # Act
 

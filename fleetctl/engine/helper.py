@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import os
 import select
-import tarfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from fleetctl.engine import labels
+from fleetctl.engine.archive import archive
 from fleetctl.engine.faults import translated
 from fleetctl.engine.wire import Frames, Wire
 from fleetctl.errors import FleetError
@@ -182,18 +181,6 @@ def build(client: APIClient, image: str, base: str, files: Mapping[str, bytes]) 
                 hint=f"FLEET_BASE=IMAGE names another base: any with Python 3.11 or newer; or load {image} yourself",
             )
         last = str(message.get("stream") or "").strip() or last
-
-
-def archive(files: Mapping[str, bytes]) -> io.BytesIO:
-    """The context as a tar archive whose owners and times are zero, so that equal contents give equal layers."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), 0o644
-            tar.addfile(entry, io.BytesIO(content))
-    buffer.seek(0)
-    return buffer
 
 
 def remove_outdated(client: APIClient, image: str) -> None:

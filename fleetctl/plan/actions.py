@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fleetctl.spec.model import Build, Membership, Network, Service, Subnet, Volume
+from fleetctl.spec.model import Balance, Build, Membership, Network, Service, Subnet, Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +152,52 @@ class Delay:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """No engine call: go on with an update only while at most `tolerated` of the service's replicas have failed, which
+    are the steps that this one is behind."""
+
+    service_name: str
+    replicas: int
+    tolerated: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigureBalancer:
+    """Give a balancer its settings and the replicas that run. One that is `running` takes them over without losing a
+    connection, and keeps the servers that it has."""
+
+    balancer: Ref
+    balances: tuple[Balance, ...]
+    running: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddServer:
+    """Bring a replica into rotation, as soon as the balancer itself finds it healthy. `label` is SERVICE-N; `balances`
+    is everything that the balancer does."""
+
+    balancer: Ref
+    balance: Balance
+    balances: tuple[Balance, ...]
+    label: str
+    replica: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class DrainServer:
+    """Take a replica out of rotation: no new requests, and those it has may end within `balance.drain_timeout`."""
+
+    balancer: Ref
+    balance: Balance
+    balances: tuple[Balance, ...]
+    label: str
+    replica: Ref
+
+
+RotationAction = ConfigureBalancer | AddServer | DrainServer
+"""What is done to a balancer, and not to the engine."""
+
 Action = (
     CreateNetwork
     | RemoveNetwork
@@ -171,6 +217,10 @@ Action = (
     | RemoveReplica
     | AwaitReplica
     | Delay
+    | Tally
+    | ConfigureBalancer
+    | AddServer
+    | DrainServer
 )
 
 
@@ -193,6 +243,10 @@ VERBS: Mapping[type, str] = {
     RemoveReplica: "remove",
     AwaitReplica: "await",
     Delay: "wait",
+    Tally: "tally",
+    ConfigureBalancer: "configure",
+    AddServer: "add server",
+    DrainServer: "drain server",
 }
 
 
@@ -220,6 +274,12 @@ def target(action: Action) -> str:
             return f"{action.replica.name} {action.network.name}"
         case RenameReplica():
             return f"{action.replica.name} {action.container_name}"
+        case ConfigureBalancer():
+            return action.balancer.name
+        case AddServer() | DrainServer():
+            return f"{action.replica.name} {action.balancer.name}"
+        case Tally():
+            return action.service_name
         case Delay():
             return f"{action.seconds:g}s"
         case _:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from fleetctl.plan.actions import (
     AwaitReplica,
+    ConfigureBalancer,
     ConnectNetwork,
     CreateReplica,
     Ref,
@@ -14,6 +15,7 @@ from fleetctl.plan.actions import (
     StartReplica,
 )
 from fleetctl.plan.order import is_one_shot
+from fleetctl.plan.rotation import Pools, plan_entry
 from fleetctl.plan.steps import Draft
 from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.model import Fleet, Membership, Service
@@ -31,12 +33,19 @@ class ServiceWork:
     digests: Mapping[str, str]
     """What a replica of the service would be made from today."""
     wishes: Wishes
-    after: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    pools: Pools = ()
+    """Where its replicas are in rotation."""
+    balanced: tuple[str, ...] = ()
+    """Of a balancer: the steps of the services that it balances."""
     needed: bool = False
     """Whether other services wait for this one, so that running replicas have to be awaited, too."""
 
     def container_name(self, number: int) -> str:
-        return f"{self.fleet.name}-{self.service.name}-{number}"
+        return f"{self.fleet.name}-{self.label(number)}"
+
+    def label(self, number: int) -> str:
+        return f"{self.service.name}-{number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +60,27 @@ class Outdated:
 @dataclass(slots=True)
 class Reached:
     """What the steps of one service come to: those that start its replicas, those that wait for them, those that clear
-    up after an interrupted update, and the outdated replicas that are still to be replaced."""
+    up after an interrupted update, the ids of replicas that these bring into rotation, and the outdated replicas that
+    are still to be replaced."""
 
     started: list[str] = field(default_factory=list)
     ready: list[str] = field(default_factory=list)
     cleared: list[str] = field(default_factory=list)
+    entering: set[str] = field(default_factory=set)
     outdated: list[Outdated] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """The ids of the steps that create, start and await one new replica."""
+    """The ids of the steps that create, start and await one new replica, and of the last one: then it does its work, in
+    rotation wherever its service is balanced, and was watched as long as the update policy asks for."""
 
     create: str
     start: str
     ready: str
+    serving: str
+    trials: tuple[str, ...]
+    """All that it can fail at once it has started."""
     replica: Ref
 
 
@@ -80,7 +95,8 @@ def plan_launch(
     container_name: str | None = None,
     monitor: float = 0.0,
 ) -> Launch:
-    """Add the steps that create, connect, start and await one replica."""
+    """Add the steps that create, connect, start and await one replica, and bring it into rotation. It is watched for
+    `monitor` seconds where it does its work: in rotation, if there is one."""
     service = work.service
     first, others = next(iter(service.networks), None), list(service.networks)[1:]
     create = draft.add(
@@ -101,17 +117,26 @@ def plan_launch(
         behind=behind,
     )
     made = Ref(container_name or work.container_name(number), made_by=create)
-    before_start = create
+    before_start, may_fail = create, []
     for key in others:
         before_start = draft.add(
             ConnectNetwork(made, work.network_refs[key], service.name, service.networks[key]),
             f"services.{service.name}.networks names {key}",
             after=(before_start,),
         )
+    if service.balance:
+        # It finds its servers when it starts, whatever became of the services that it balances.
+        settled = ConfigureBalancer(made, service.balance)
+        before_start = draft.add(settled, because, after=(before_start,), behind=work.balanced)
+        may_fail.append(before_start)
     start = draft.add(StartReplica(made), because, after=(before_start,))
-    draft.add(RemoveReplica(made), "it could not be started", behind=(start,), only_if_failed=start)
-    ready = add_await(draft, work, made, because, after=(start,), monitor=monitor)
-    return Launch(create, start, ready, made)
+    draft.add(RemoveReplica(made), "it could not be started", behind=(start,), only_if_failed=(start, *may_fail))
+    ready = add_await(draft, work, made, because, after=(start,), monitor=0.0 if work.pools else monitor)
+    entered = plan_entry(draft, work.pools, work.label(number), made, because, after=(ready,))
+    trials = (ready, *entered)
+    if entered and (monitor or len(entered) > 1):
+        trials += (add_await(draft, work, made, because, after=entered, monitor=monitor),)
+    return Launch(create, start, ready, trials[-1], trials, made)
 
 
 def add_await(

@@ -10,7 +10,8 @@ from fleetctl.spec.model import Fleet, Service
 
 
 def select_services(fleet: Fleet, names: Collection[str] = (), *, dependencies: bool = True) -> list[Service]:
-    """The named services (all when none is named) and what they depend on, dependencies first, else in file order.
+    """The named services (all when none is named) and what they depend on, dependencies first and balancers after what
+    they balance, else in file order.
     Raises ConfigError for a name that is not in the fleet."""
     for name in names:
         if name not in fleet.services:
@@ -26,7 +27,8 @@ def select_services(fleet: Fleet, names: Collection[str] = (), *, dependencies: 
                     queue.append(needed)
     sorter: TopologicalSorter[str] = TopologicalSorter()
     for name, service in fleet.services.items():
-        sorter.add(name, *(needed for needed in service.depends_on if needed in fleet.services))
+        before = (*service.depends_on, *(balance.service for balance in service.balance))
+        sorter.add(name, *(needed for needed in before if needed in fleet.services))
     return [fleet.services[name] for name in sorter.static_order() if name in chosen]
 
 

@@ -26,12 +26,13 @@ Listener = Callable[[Event], None]
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """How a step ended. `made` is the id of what it made; `error` is set when it failed; `skipped_for` names the step
-    that failed before it."""
+    """How a step ended. `made` is the id of what it made; `told` is what else is worth knowing of a step that is done;
+    `error` is set when it failed; `skipped_for` names the step that failed before it."""
 
     step: Step
     status: Status
     made: str = ""
+    told: str = ""
     error: FleetError | None = None
     skipped_for: str | None = None
 

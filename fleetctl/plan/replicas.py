@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from fleetctl.plan.actions import (
+    ConfigureBalancer,
     ConnectNetwork,
     CreateReplica,
     DisconnectNetwork,
     Ref,
-    RemoveReplica,
     RenameReplica,
     StartReplica,
     UnpauseReplica,
@@ -27,6 +28,7 @@ from fleetctl.plan.networks import plan_doubles, plan_networks, plan_volumes
 from fleetctl.plan.order import is_one_shot, select_services
 from fleetctl.plan.reasons import changed_keys, describe_changes
 from fleetctl.plan.rollout import plan_replacements
+from fleetctl.plan.rotation import out_of_rotation, plan_entry, plan_retreat, plan_settings, plan_strays, pools_of
 from fleetctl.plan.steps import Draft, Plan, Step
 from fleetctl.plan.teardown import plan_removal
 from fleetctl.plan.wishes import Wishes
@@ -69,9 +71,11 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
     services = select_services(fleet, wishes.services, dependencies=wishes.dependencies)
     networks = plan_networks(draft, fleet, observed, services, wishes)
     volumes = plan_volumes(draft, fleet, observed, services)
+    works = {service.name: describe_work(fleet, service, observed, networks.refs, wishes) for service in services}
+    settled = plan_settings(draft, fleet, observed, staying(works, observed, networks.removed))
     reached: dict[str, Reached] = {}
+    steps: dict[str, tuple[str, ...]] = {}
     for service in services:
-        image = observed.images.get(service.image) or ObservedImage(service.image, id="unknown")
         before = [
             *(step for key in service.networks for step in networks.after[key]),
             *(
@@ -82,26 +86,46 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
             ),
             *dependency_steps(service, reached),
         ]
-        work = ServiceWork(
-            fleet=fleet,
-            service=service,
-            image=image,
-            network_refs=networks.refs,
-            digests=replica_digests(
-                service,
-                image_id=image.id,
-                networks={key: networks.refs[key].name for key in service.networks},
-                volumes={key: volume.engine_name for key, volume in fleet.volumes.items()},
-            ),
-            wishes=wishes,
+        work = replace(
+            works[service.name],
             after=tuple(dict.fromkeys(before)),
+            pools=pools_of(service.name, fleet, observed, settled),
+            balanced=tuple(step for balance in service.balance for step in steps.get(balance.service, ())),
             needed=service.name in needed,
         )
+        first = len(draft.steps)
         reached[service.name] = plan_service(draft, work, observed, networks.removed)
         plan_replacements(draft, work, reached[service.name])
+        plan_strays(draft, work.pools, observed.of_service(service.name))
+        steps[service.name] = tuple(step.id for step in draft.steps[first:])
     plan_doubles(draft, networks, tuple(step for one in reached.values() for step in one.ready))
     plan_orphans(draft, fleet, observed, wishes, networks.removed)
     return draft.plan()
+
+
+def describe_work(
+    fleet: Fleet, service: Service, observed: Observed, network_refs: Mapping[str, Ref], wishes: Wishes
+) -> ServiceWork:
+    """The service and what a replica of it would be made from; what comes before its steps is added later."""
+    image = observed.images.get(service.image) or ObservedImage(service.image, id="unknown")
+    digests = replica_digests(
+        service,
+        image_id=image.id,
+        networks={key: network_refs[key].name for key in service.networks},
+        volumes={key: volume.engine_name for key, volume in fleet.volumes.items()},
+    )
+    return ServiceWork(fleet, service, image, network_refs, digests, wishes)
+
+
+def staying(works: Mapping[str, ServiceWork], observed: Observed, removed: Collection[str]) -> set[str]:
+    """The ids of the replicas that go on as they are."""
+    return {
+        replica.id
+        for replica in observed.replicas
+        if replica.id not in removed
+        and replica.service in works
+        and replacement_reason(works[replica.service], replica) is None
+    }
 
 
 def dependency_steps(service: Service, reached: Mapping[str, Reached]) -> list[str]:
@@ -125,10 +149,8 @@ def plan_service(draft: Draft, work: ServiceWork, observed: Observed, removed: M
         if replica.id in removed:
             freed[number] = (*freed.get(number, ()), removed[replica.id])
         elif replica.state in ("dead", "removing"):
-            freed[number] = (
-                *freed.get(number, ()),
-                draft.add(RemoveReplica(ref(replica)), f"it is {replica.state}"),
-            )
+            gone = plan_removal(draft, replica, f"it is {replica.state}", pools=work.pools)
+            freed[number] = (*freed.get(number, ()), gone)
         else:
             present.setdefault(number, []).append(replica)
 
@@ -136,13 +158,14 @@ def plan_service(draft: Draft, work: ServiceWork, observed: Observed, removed: M
     for number, rivals in present.items():
         best, *rest = sorted(rivals, key=lambda replica: preference(replica, work.digests))
         kept.append(best)
-        cleared = resolve_rivals(draft, work, best, rest)
+        cleared = resolve_rivals(draft, work, best, rest, reached)
         reached.cleared += cleared
         freed[number] = (*freed.get(number, ()), *cleared)
     # Scaling down takes outdated replicas first, then the highest number.
     kept.sort(key=lambda replica: (is_outdated(replica, work), replica.number))
     for replica in kept[wanted:]:
-        plan_removal(draft, replica, f"{wanted} {plural(wanted)} wanted", grace=work.wishes.grace)
+        because = f"{wanted} {plural(wanted)} wanted"
+        plan_removal(draft, replica, because, grace=work.wishes.grace, pools=work.pools)
     kept = sorted(kept[:wanted], key=lambda replica: replica.number)
     for replica in kept:
         plan_kept(draft, work, replica, reached, after=freed.get(replica.number, ()))
@@ -175,24 +198,26 @@ def is_outdated(replica: Replica, work: ServiceWork) -> bool:
     return bool(changed_keys(replica.digests, work.digests))
 
 
-def resolve_rivals(draft: Draft, work: ServiceWork, best: Replica, rest: list[Replica]) -> tuple[str, ...]:
+def resolve_rivals(
+    draft: Draft, work: ServiceWork, best: Replica, rest: list[Replica], reached: Reached
+) -> tuple[str, ...]:
     """Two containers of one number are what an interrupted update leaves: the better one stays and gets the name.
     Returns the steps after which the name is free or right."""
     name = work.container_name(best.number)
     after: tuple[str, ...] = ()
     if rest and best.state == "running" and best.name != name and not is_outdated(best, work):
         because = "an earlier update stopped before it was ready"
-        ready = add_await(draft, work, ref(best), because, monitor=work.service.update.monitor)
-        draft.add(
-            RemoveReplica(ref(best)),
-            f"it did not become ready; {rest[0].name} stays",
-            behind=(ready,),
-            only_if_failed=ready,
-        )
-        after = (ready,)
+        label, monitor = work.label(best.number), work.service.update.monitor
+        trials: tuple[str, ...] = (add_await(draft, work, ref(best), because, monitor=monitor),)
+        if out_of_rotation(work.pools, best):
+            trials += plan_entry(draft, work.pools, label, ref(best), because, after=trials)
+            reached.entering.add(best.id)
+        plan_retreat(draft, work.pools, label, ref(best), trials, f"it did not become ready; {rest[0].name} stays")
+        after = trials
     for replica in rest:
         because = f"an earlier update left it beside {best.name}"
-        after = (plan_removal(draft, replica, because, grace=work.wishes.grace, after=after),)
+        grace = work.wishes.grace
+        after = (plan_removal(draft, replica, because, grace=grace, after=after, pools=work.pools),)
     if best.name != name and not is_outdated(best, work):
         because = "an earlier update left it under another name"
         after = (draft.add(RenameReplica(ref(best), name), because, after=after),)
@@ -209,6 +234,8 @@ def plan_kept(draft: Draft, work: ServiceWork, replica: Replica, reached: Reache
         return
     repairs = plan_memberships(draft, work, replica)
     before = (*after, *repairs)
+    outside = None if replica.id in reached.entering else out_of_rotation(work.pools, replica)
+    enters = replica.state != "running" or outside is not None
     match replica.state:
         case "created" | "exited":
             because = (
@@ -216,9 +243,8 @@ def plan_kept(draft: Draft, work: ServiceWork, replica: Replica, reached: Reache
                 if replica.state == "created"
                 else f"it has exited with code {replica.exit_code}"
             )
-            start = draft.add(StartReplica(ref(replica)), because, after=(*work.after, *before))
-            reached.started.append(start)
-            before = (start,)
+            before = plan_start(draft, work, ref(replica), because, after=before)
+            reached.started += before
         case "paused":
             because = "it is paused"
             before = (draft.add(UnpauseReplica(ref(replica)), because, after=before),)
@@ -226,13 +252,29 @@ def plan_kept(draft: Draft, work: ServiceWork, replica: Replica, reached: Reache
             because = "it is restarting"
         case _ if repairs:
             because = "its networks were mended"
+        case _ if outside is not None:
+            because = outside
         case _ if replica.health == "starting" and awaits_health(work.service):
             because = "its health is not known yet"
         case _ if work.needed:
             because = "other services start after it"
         case _:
             return
-    reached.ready.append(add_await(draft, work, ref(replica), because, after=before))
+    ready = add_await(draft, work, ref(replica), because, after=before)
+    if enters:
+        plan_entry(draft, work.pools, work.label(replica.number), ref(replica), because, after=(ready,))
+    reached.ready.append(ready)
+
+
+def plan_start(
+    draft: Draft, work: ServiceWork, replica: Ref, because: str, *, after: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Add the steps that start a container that exists; a balancer is told first who runs by then."""
+    if work.service.balance:
+        after = (
+            draft.add(ConfigureBalancer(replica, work.service.balance), because, after=after, behind=work.balanced),
+        )
+    return (draft.add(StartReplica(replica), because, after=(*work.after, *after)),)
 
 
 def replacement_reason(work: ServiceWork, replica: Replica) -> str | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from fleetctl.plan.actions import Delay, RemoveReplica, RenameReplica
+import math
+
+from fleetctl.plan.actions import Delay, RenameReplica, Tally
 from fleetctl.plan.launch import Outdated, Reached, ServiceWork, plan_launch
+from fleetctl.plan.rotation import plan_retreat
 from fleetctl.plan.steps import Draft
 from fleetctl.plan.subnets import spare_addresses
 from fleetctl.plan.teardown import plan_removal
@@ -16,20 +19,40 @@ NEXT = ".next"
 
 def plan_replacements(draft: Draft, work: ServiceWork, reached: Reached) -> None:
     """Replace the outdated replicas in batches of `parallelism`; a batch begins when the one before it is through.
-    The failure action `pause` stops there; `continue` goes on with the next batch."""
+    With the failure actions `pause` and `rollback` no batch begins once more than `max_failure_ratio` of the replicas
+    have failed; `continue` goes on."""
     policy = work.service.update
     outdated = reached.outdated
     size = policy.parallelism or max(1, len(outdated))
-    carry_on = policy.failure_action == "continue"
-    before: tuple[str, ...] = tuple(reached.cleared)
+    replaced: tuple[str, ...] = ()
     for start in range(0, len(outdated), size):
-        after, behind = ((), before) if carry_on else (before, ())
-        if start and policy.delay:
-            because = f"services.{work.service.name}.deploy.update_config.delay"
-            after, behind = (draft.add(Delay(policy.delay), because, after=after, behind=behind),), ()
-        before = tuple(
+        after, behind = between_batches(draft, work, replaced) if start else ((), ())
+        after = (*reached.cleared, *after)
+        replaced += tuple(
             replace_one(draft, work, old, reached, after=after, behind=behind) for old in outdated[start : start + size]
         )
+
+
+def between_batches(
+    draft: Draft, work: ServiceWork, replaced: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The `after` and `behind` of a batch that comes when those before it have been `replaced`."""
+    policy, key = work.service.update, f"services.{work.service.name}.deploy.update_config"
+    tolerated = math.floor(policy.max_failure_ratio * work.service.replicas + ROUNDING)
+    after: tuple[str, ...] = replaced
+    behind: tuple[str, ...] = ()
+    if policy.failure_action == "continue":
+        after, behind = (), replaced
+    elif tolerated:
+        tally = Tally(work.service.name, work.service.replicas, tolerated)
+        after = (draft.add(tally, f"{key}.max_failure_ratio", behind=replaced),)
+    if policy.delay:
+        after, behind = (draft.add(Delay(policy.delay), f"{key}.delay", after=after, behind=behind),), ()
+    return after, behind
+
+
+ROUNDING = 1e-9
+"""So that 0.29 of 100 replicas are 29."""
 
 
 def replace_one(
@@ -43,34 +66,22 @@ def replace_one(
 ) -> str:
     """Add the steps that put a new container in the place of an old one; returns the id of the last."""
     replica, because, grace = old.replica, old.because, work.wishes.grace
-    name = work.container_name(replica.number)
-    monitor = work.service.update.monitor
+    name, monitor = work.container_name(replica.number), work.service.update.monitor
     after = (*after, *old.after)
     if must_stop_first(work) or replica.state in AT_REST:
-        gone = plan_removal(draft, replica, because, grace=grace, after=after, behind=behind)
+        gone = plan_removal(draft, replica, because, grace=grace, after=after, behind=behind, pools=work.pools)
         launch = plan_launch(draft, work, replica.number, because, after=(gone,), monitor=monitor)
         reached.started.append(launch.start)
         reached.ready.append(launch.ready)
-        return launch.ready
+        return launch.serving
     temporary = name if replica.name != name else name + NEXT
     launch = plan_launch(
-        draft,
-        work,
-        replica.number,
-        because,
-        after=after,
-        behind=behind,
-        container_name=temporary,
-        monitor=monitor,
+        draft, work, replica.number, because, after=after, behind=behind, container_name=temporary, monitor=monitor
     )
     reached.started.append(launch.start)
-    draft.add(
-        RemoveReplica(launch.replica),
-        f"it did not become ready; {replica.name} stays",
-        behind=(launch.ready,),
-        only_if_failed=launch.ready,
-    )
-    last = plan_removal(draft, replica, because, grace=grace, after=(launch.ready,))
+    stays = f"it did not become ready; {replica.name} stays"
+    plan_retreat(draft, work.pools, work.label(replica.number), launch.replica, launch.trials, stays)
+    last = plan_removal(draft, replica, because, grace=grace, after=(launch.serving,), pools=work.pools)
     if temporary != name:
         last = draft.add(RenameReplica(launch.replica, name), because, after=(last,))
     reached.ready.append(last)

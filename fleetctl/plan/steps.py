@@ -11,14 +11,14 @@ from fleetctl.plan.actions import Action, target, verb
 @dataclass(frozen=True, slots=True)
 class Step:
     """One action. It begins when every step of `after` succeeded and every step of `behind` ended either way.
-    With `only_if_failed` it cleans up: it runs only when that step failed."""
+    With `only_if_failed` it cleans up: it runs only when one of those steps failed."""
 
     id: str
     action: Action
     because: str
     after: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
-    only_if_failed: str | None = None
+    only_if_failed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{verb(self.action)} {target(self.action)}: {self.because}"
@@ -40,7 +40,7 @@ class Plan:
 
     def shown(self) -> Iterator[Step]:
         """The steps that change something and will run unless something fails."""
-        return (step for step in self.steps if step.only_if_failed is None)
+        return (step for step in self.steps if not step.only_if_failed)
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Draft:
         *,
         after: tuple[str, ...] = (),
         behind: tuple[str, ...] = (),
-        only_if_failed: str | None = None,
+        only_if_failed: tuple[str, ...] = (),
     ) -> str:
         """Append a step; returns its id."""
         name = f"{verb(action)} {target(action)}"

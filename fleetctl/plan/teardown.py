@@ -12,6 +12,7 @@ from fleetctl.plan.actions import (
     RemoveVolume,
     StopReplica,
 )
+from fleetctl.plan.rotation import Pools, plan_leave
 from fleetctl.plan.steps import Draft, Plan
 from fleetctl.spec.model import Service
 from fleetctl.state.observed import AT_REST, Observed, Replica
@@ -70,9 +71,12 @@ def plan_removal(
     grace: float | None = None,
     after: tuple[str, ...] = (),
     behind: tuple[str, ...] = (),
+    pools: Pools = (),
 ) -> str:
-    """Add the steps that stop (unless at rest) and remove one replica; returns the id of the last."""
+    """Add the steps that take one replica out of rotation, stop (unless at rest) and remove it; returns the id of the
+    last."""
     target = Ref(replica.name, id=replica.id)
+    after, behind = plan_leave(draft, pools, replica, because, after=after, behind=behind)
     if replica.state not in AT_REST:
         stop = draft.add(StopReplica(target, grace=grace), because, after=after, behind=behind)
         after, behind = (stop,), ()

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from fleetctl.state.rotation import Rotation
+
 ReplicaState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 AT_REST: tuple[ReplicaState, ...] = ("created", "exited", "dead", "removing")
 """The states in which nothing of a container runs."""
@@ -151,6 +153,8 @@ class Observed:
     images: Mapping[str, ObservedImage] = field(default_factory=dict)
     routes: tuple[str, ...] = ()
     """IPv4 blocks that the engine's host has a route to, as far as that is known: a new network must avoid them."""
+    rotations: Mapping[str, Rotation] = field(default_factory=dict)
+    """Container id of each balancer that runs -> who is in rotation there."""
 
     def of_service(self, service_name: str) -> tuple[Replica, ...]:
         """The service's replicas by number, then name."""

@@ -43,11 +43,12 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What one balancer does. `digest` is that of the settings it runs with; `servers` by pool; `traffic` is that of
-    its clients."""
+    """What one balancer does. `digest` is that of the settings it runs with, `settled` whether those are what
+    fleet.yaml asks for; `servers` by pool; `traffic` is that of its clients."""
 
     balancer_id: str
     digest: str = ""
+    settled: bool = True
     servers: Mapping[str, tuple[Server, ...]] = field(default_factory=dict)
     traffic: Traffic = field(default_factory=Traffic)
     memory: int | None = None

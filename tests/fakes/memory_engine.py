@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from fleetctl.errors import FleetError, SubnetTaken
 from fleetctl.plan import actions
 from fleetctl.plan.actions import Action, Ref
+from fleetctl.spec.model import Balance
 from fleetctl.state.observed import Endpoint, Observed, ObservedImage, ObservedNetwork, ObservedVolume, Replica
+from fleetctl.state.rotation import Server
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -28,6 +30,10 @@ class MemoryEngine:
     volumes: dict[str, ObservedVolume] = field(default_factory=dict)
     images: dict[str, ObservedImage] = field(default_factory=dict)
     routes: tuple[str, ...] = ()
+    settings: dict[str, tuple[Balance, ...]] = field(default_factory=dict)
+    """Container id of a balancer -> the settings that it was given last."""
+    pools: dict[str, dict[str, dict[str, Server]]] = field(default_factory=dict)
+    """Container id of a balancer -> its pools, and in each the servers by name."""
     dies_after: int | None = None
     acted: list[Action] = field(default_factory=list)
     running: list[int] = field(default_factory=list)
@@ -63,9 +69,7 @@ class MemoryEngine:
 
     def apply(self, action: Action) -> str:
         """Do one thing, as strictly as a real engine."""
-        if self.dies_after is not None and len(self.acted) >= self.dies_after:
-            raise FleetError("the engine died")
-        self.acted.append(action)
+        self.count(action)
         made = ""
         match action:
             case actions.CreateNetwork():
@@ -109,11 +113,17 @@ class MemoryEngine:
         self.running.append(sum(replica.state == "running" for replica in self.replicas.values()))
         return made
 
+    def count(self, action: Action) -> None:
+        """Note an action; raises FleetError when the engine is dead by now."""
+        if self.dies_after is not None and len(self.acted) >= self.dies_after:
+            raise FleetError("the engine died")
+        self.acted.append(action)
+
     def close(self) -> None:
         """Nothing to let go of."""
 
     def new_id(self) -> str:
-        return f"{next(self.ids):064x}"
+        return f"{next(self.ids):012x}{0:052x}"
 
     def change(self, ref: Ref, **values: object) -> None:
         """Alter one container; a container that is gone is an error, as in a real engine."""
@@ -169,9 +179,8 @@ class MemoryEngine:
         endpoints = {}
         if action.network is not None:
             network = self.networks[known(action.network)]
-            endpoints[network.name] = Endpoint(
-                network.id, network.name, aliases=(action.service.name, *action.membership.aliases)
-            )
+            aliases = (action.service.name, *action.membership.aliases)
+            endpoints[network.name] = Endpoint(network.id, network.name, address_of(made), aliases=aliases)
         self.fleets[made] = action.fleet
         self.replicas[made] = Replica(
             id=made,
@@ -195,8 +204,14 @@ class MemoryEngine:
         if network.name in replica.endpoints:
             raise FleetError(f"{replica.name} is in {network.name} already")
         aliases = (action.service_name, *action.membership.aliases)
-        ends = {**replica.endpoints, network.name: Endpoint(network.id, network.name, aliases=aliases)}
+        address = address_of(replica.id)
+        ends = {**replica.endpoints, network.name: Endpoint(network.id, network.name, address, aliases=aliases)}
         self.change(action.replica, endpoints=ends)
+
+
+def address_of(container_id: str) -> str:
+    """Another one for each container."""
+    return str(ipaddress.ip_address("10.0.0.0") + int(container_id[:12], 16))
 
 
 def known(ref: Ref) -> str:

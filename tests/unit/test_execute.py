@@ -21,7 +21,7 @@ class Recorder:
         self.asked: list[str] = []
         self.ids: list[str | None] = []
 
-    def apply(self, action: Action) -> str:
+    def apply(self, action: Action, progress: Callable[[str], None] | None = None) -> str:
         name = action.reference if isinstance(action, PullImage) else "start"
         self.ids.append(action.replica.id if isinstance(action, StartReplica) else None)
         self.asked.append(name)
@@ -34,12 +34,12 @@ class Recorder:
         raise AssertionError("nothing is awaited here")
 
 
-def step(name: str, after: tuple[str, ...] = (), behind: tuple[str, ...] = (), cleans: str | None = None) -> Step:
+def step(name: str, after: tuple[str, ...] = (), behind: tuple[str, ...] = (), cleans: tuple[str, ...] = ()) -> Step:
     return Step(name, PullImage(name), "a test", after, behind, cleans)
 
 
 def run(recorder: Recorder, *steps: Step, stop: threading.Event | None = None) -> RunReport:
-    return execute(Plan(steps), recorder, recorder, lambda event: None, workers=4, stop=stop)
+    return execute(Plan(steps), recorder, recorder, recorder, lambda event: None, workers=4, stop=stop)
 
 
 def statuses(report: RunReport) -> dict[str, str]:
@@ -80,8 +80,8 @@ def test_a_step_behind_another_runs_whatever_became_of_it() -> None:
 
 def test_a_clean_up_step_runs_only_when_its_step_failed() -> None:
     """It is not needed otherwise, and the report says so."""
-    assert statuses(run(Recorder(), step("a"), step("clean", behind=("a",), cleans="a")))["clean"] == "not needed"
-    failed = run(Recorder(failing=("a",)), step("a"), step("clean", behind=("a",), cleans="a"))
+    assert statuses(run(Recorder(), step("a"), step("clean", behind=("a",), cleans=("a",))))["clean"] == "not needed"
+    failed = run(Recorder(failing=("a",)), step("a"), step("clean", behind=("a",), cleans=("a",)))
     assert statuses(failed)["clean"] == "done"
 
 
@@ -110,5 +110,5 @@ def test_every_step_is_told_from_start_to_end() -> None:
         heard.append((event.step.id, event.kind))
 
     recorder = Recorder(failing=("b",))
-    execute(Plan((step("a"), step("b", after=("a",)), step("c", after=("b",)))), recorder, recorder, listen)
+    execute(Plan((step("a"), step("b", after=("a",)), step("c", after=("b",)))), recorder, recorder, recorder, listen)
     assert heard == [("a", "started"), ("a", "done"), ("b", "started"), ("b", "failed"), ("c", "skipped")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import pytest
 from fleetctl.check.readiness import LOOK_EVERY, Readiness
 from fleetctl.errors import EngineUnreachable, FleetError
 from fleetctl.plan.actions import AwaitReplica, Ref
-from fleetctl.spec.model import HttpSettings, Service
+from fleetctl.spec.model import Balance, HttpSettings, Service
 from fleetctl.state.observed import Replica, ReplicaState
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -50,6 +51,13 @@ class Shown:
         return ()
 
 
+class NoBalancer:
+    """Nobody asks it here."""
+
+    def lack(self, balancer: Replica, balances: Sequence[Balance]) -> str | None:
+        raise AssertionError(f"{balancer.name} is no balancer")
+
+
 class Hung(Shown):
     """An engine that shows every replica once and then lets whoever looks wait in vain for `patience` seconds."""
 
@@ -68,7 +76,7 @@ def test_whoever_waits_for_a_look_that_fails_fails_with_it() -> None:
     """Or every replica would cost the engine's timeout once more."""
     numbers = range(1, 9)
     engine = Hung(*(replica_in("created", number) for number in numbers))
-    gate = Readiness(engine, "f", timeout=60, stop=threading.Event())
+    gate = Readiness(engine, "f", NoBalancer(), timeout=60, stop=threading.Event())
     with ThreadPoolExecutor(len(numbers)) as pool:
         waits = [pool.submit(gate.wait, awaited(number), lambda detail: None) for number in numbers]
     assert {type(wait.exception()) for wait in waits} == {EngineUnreachable}
@@ -78,14 +86,14 @@ def test_whoever_waits_for_a_look_that_fails_fails_with_it() -> None:
 def test_restarts_of_long_ago_are_not_held_against_a_replica() -> None:
     """One that has been restarted three times in its life and is restarting now may still come up."""
     engine = Shown(replica_in("restarting", restarts=7), replica_in("running", restarts=8))
-    Readiness(engine, "f", timeout=30, stop=threading.Event()).wait(awaited(), lambda detail: None)
+    Readiness(engine, "f", NoBalancer(), timeout=30, stop=threading.Event()).wait(awaited(), lambda detail: None)
 
 
 def test_a_replica_that_is_restarted_again_and_again_while_it_is_waited_for_is_given_up() -> None:
     """After a few restarts, long before the time is up."""
     engine = Shown(*(replica_in("restarting", restarts=count) for count in range(7, 99)))
     with pytest.raises(FleetError, match=r"exits again and again \(code 1\)"):
-        Readiness(engine, "f", timeout=60, stop=threading.Event()).wait(awaited(), lambda detail: None)
+        Readiness(engine, "f", NoBalancer(), timeout=60, stop=threading.Event()).wait(awaited(), lambda detail: None)
     assert engine.now.restarts == 10
 
 
@@ -93,7 +101,7 @@ def test_a_replica_out_of_reach_is_given_up_at_once() -> None:
     """A port that is not published will not be while it is waited for; the error says what to do."""
     engine = Shown(replica_in("running"))
     engine.host = "192.0.2.7"
-    gate = Readiness(engine, "f", timeout=60, stop=threading.Event())
+    gate = Readiness(engine, "f", NoBalancer(), timeout=60, stop=threading.Event())
     with pytest.raises(
         FleetError, match=r"f-web-1: it cannot be asked from here.* port 8080 is not published"
     ) as caught:

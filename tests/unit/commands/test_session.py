@@ -52,7 +52,7 @@ REMOVE = Step("remove", RemoveNetwork(Ref("f_lan", id="1")), "networks.lan.inter
 CREATE = Step("create", CreateNetwork("f", Network("lan", "f_lan"), (), {}), "networks.lan.internal changed")
 
 
-def removal(only_if_failed: str | None = None) -> Step:
+def removal(*only_if_failed: str) -> Step:
     action: Action = RemoveReplica(Ref("f-web-1", id="2"))
     return Step("gone", action, "a test", only_if_failed=only_if_failed)
 
@@ -61,7 +61,7 @@ def removal(only_if_failed: str | None = None) -> Step:
     ("steps", "asked"),
     [
         ((removal(), REMOVE, CREATE), [REMOVE]),
-        ((removal(only_if_failed="create"), REMOVE, CREATE), []),
+        ((removal("create"), REMOVE, CREATE), []),
         ((removal(), REMOVE), []),
         ((REMOVE, CREATE), []),
     ],

@@ -22,6 +22,7 @@ from fleetctl.spec.load import load_fleet
 from fleetctl.spec.model import Fleet
 from fleetctl.state.observed import Endpoint, ObservedImage, ObservedNetwork
 from tests.fakes.memory_engine import MemoryEngine
+from tests.fakes.memory_rotations import MemoryRotations
 
 
 class OpenGate:
@@ -53,7 +54,8 @@ def provide_images(engine: MemoryEngine, fleet: Fleet) -> None:
 
 def make_plan(engine: MemoryEngine, fleet: Fleet, wishes: Wishes | None = None) -> Plan:
     services = select_services(fleet)
-    return plan_replicas(fleet, engine.observe(fleet.name, [service.image for service in services]), wishes)
+    observed = engine.observe(fleet.name, [service.image for service in services])
+    return plan_replicas(fleet, MemoryRotations(engine).look(fleet, observed), wishes)
 
 
 def deploy(
@@ -61,7 +63,9 @@ def deploy(
 ) -> RunReport:
     """Plan and execute, one step at a time so that the order is always the same."""
     plan = make_plan(engine, fleet, wishes)
-    return execute(plan, engine, OpenGate(engine, unready), ignore, workers=1, stop=threading.Event())
+    gate = OpenGate(engine, unready)
+    rotations = MemoryRotations(engine, refusing=unready)
+    return execute(plan, engine, gate, rotations, ignore, workers=1, stop=threading.Event())
 
 
 def ignore(event: Event) -> None:

@@ -1,0 +1,152 @@
+"""Speaks with HAProxy's admin socket, through any pipe that leads there (HAProxy Management Guide, section 9.3)."""
+
+from __future__ import annotations
+
+import csv
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from fleetctl.errors import FleetError
+from fleetctl.state.rotation import Admission, Rotation, Server, Traffic
+
+PROMPT = b"\n> "
+PATIENCE = 5.0
+"""Seconds within which every answer is there: the balancer answers at once or not at all."""
+ANSWER_LIMIT = 16 << 20
+DRAIN, MAINTENANCE = 0x08, 0x01
+"""Bits of srv_admin_state (Management Guide, "show servers state"): drained, and in maintenance, by command."""
+
+
+class Pipe(Protocol):
+    """Bytes to and from the admin socket. `receive` gives b"" at the end and raises TimeoutError when nothing comes
+    within so many seconds; both may raise FleetError."""
+
+    def send(self, data: bytes) -> None: ...
+    def receive(self, seconds: float) -> bytes: ...
+    def close(self) -> None: ...
+
+
+class Admin:
+    """One session, for many threads: a command at a time."""
+
+    def __init__(self, pipe: Pipe, name: str) -> None:
+        self.pipe = pipe
+        self.name = name
+        self._lock = threading.Lock()
+        self._exchange("prompt")
+
+    def close(self) -> None:
+        self.pipe.close()
+
+    def ask(self, command: str) -> str:
+        """What the balancer answers to one command. Raises FleetError when it does not."""
+        with self._lock:
+            return self._exchange(command)
+
+    def order(self, command: str) -> None:
+        """Have a command carried out, which a word of any kind would say failed. Raises FleetError with that word."""
+        said = self.ask(command).strip()
+        if said:
+            raise FleetError(
+                f"balancer {self.name} refused '{command}': {said}",
+                hint="run 'fleetctl up' again: it looks anew; 'fleetctl stats' shows what the balancer has",
+            )
+
+    def _exchange(self, command: str) -> str:
+        self.pipe.send(command.encode() + b"\n")
+        deadline = time.monotonic() + PATIENCE
+        received = bytearray(b"\n")
+        while not received.endswith(PROMPT):
+            try:
+                data = self.pipe.receive(max(0.0, deadline - time.monotonic()))
+            except TimeoutError:
+                raise self._silent(f"did not answer '{command}' within {PATIENCE:g} s") from None
+            if not data:
+                said = received.decode(errors="replace").strip()
+                raise self._silent(f"ended the conversation{f': {said}' if said else ''}")
+            received += data
+            if len(received) > ANSWER_LIMIT:
+                raise self._silent("says too much")
+        return received[1 : -len(PROMPT)].decode(errors="replace")
+
+    def _silent(self, what: str) -> FleetError:
+        return FleetError(
+            f"the admin socket of balancer {self.name} {what}",
+            hint="without it no replica can be taken out of rotation, so nothing is changed; mend it with "
+            "'fleetctl restart' and the balancer's service name, which interrupts its connections",
+        )
+
+
+def read_rotation(admin: Admin, balancer_id: str) -> Rotation:
+    """Everything of one balancer."""
+    lines = (line.partition(":") for line in admin.ask("show info").splitlines())
+    information = {key.strip(): value.strip() for key, _, value in lines}
+    rows = list(rows_of(admin.ask("show stat")))
+    states = dict(states_of(admin.ask("show servers state")))
+    pools: dict[str, list[Server]] = {row["pxname"]: [] for row in rows if row["svname"] == "BACKEND"}
+    for row in rows:
+        place = states.get((row["pxname"], row["svname"]))
+        if row["type"] == SERVER_ROW and place is not None:
+            pools[row["pxname"]].append(server_of(row, *place))
+    clients = [row for row in rows if row["svname"] == "FRONTEND"]
+    backends = [row for row in rows if row["svname"] == "BACKEND"]
+    return Rotation(
+        balancer_id,
+        digest=information.get("description", "").removeprefix("fleetctl-"),
+        servers={name: tuple(servers) for name, servers in pools.items()},
+        traffic=Traffic(
+            requests=sum(number(row, "req_tot") for row in clients),
+            failed=sum(number(row, "hrsp_5xx") for row in clients),
+            retried=sum(number(row, "wretr") for row in backends),
+        ),
+    )
+
+
+SERVER_ROW = "2"
+"""The `type` of a server's row in "show stat"."""
+
+
+def rows_of(text: str) -> Iterator[Mapping[str, str]]:
+    """The rows of "show stat", whose first line names the columns (Management Guide, section 9.1)."""
+    return iter(csv.DictReader(text.removeprefix("# ").splitlines()))
+
+
+def states_of(text: str) -> Iterator[tuple[tuple[str, str], tuple[str, int, Admission]]]:
+    """(pool, server) -> address, port and admission, of "show servers state"."""
+    lines = text.splitlines()
+    titles: list[str] = []
+    for line in lines:
+        if line.startswith("# "):
+            titles = line[2:].split(" ")
+        elif titles and " " in line:
+            row = dict(zip(titles, line.split(" "), strict=False))
+            bits = int(row["srv_admin_state"])
+            admission: Admission = "maint" if bits & MAINTENANCE else "drain" if bits & DRAIN else "ready"
+            yield (row["be_name"], row["srv_name"]), (row["srv_addr"], int(row["srv_port"]), admission)
+
+
+def server_of(row: Mapping[str, str], address: str, port: int, admission: Admission) -> Server:
+    return Server(
+        name=row["svname"],
+        address=address,
+        port=port,
+        admission=admission,
+        healthy=row["check_status"].lstrip("* ") in HEALTHY or row["status"].startswith("UP"),
+        check=row["check_status"].lstrip("* "),
+        sessions=number(row, "scur"),
+        traffic=Traffic(
+            requests=number(row, "req_tot") or number(row, "stot"),
+            failed=number(row, "hrsp_5xx") + number(row, "econ") + number(row, "eresp"),
+            retried=number(row, "wretr"),
+        ),
+    )
+
+
+HEALTHY = ("L7OK", "L7OKC", "L4OK", "L6OK")
+
+
+def number(row: Mapping[str, str], key: str) -> int:
+    """A counter; 0 where a row of that kind has none."""
+    return int(row.get(key) or 0)

@@ -1,0 +1,128 @@
+"""Renders HAProxy's configuration from what a balancer is asked for and who is in rotation. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from fleetctl.spec.model import Balance
+
+DIRECTORY = "/etc/balancer"
+"""Where the image keeps its configuration: a volume, so that a restarted balancer finds it again."""
+FILE_NAME = "haproxy.cfg"
+SOCKET = "/tmp/admin.sock"  # noqa: S108  # on the container's own tmpfs, for its own user only
+CONNECTIONS = 8000
+"""Clients at a time; each takes two descriptors of the 65,536 that a balancer may open."""
+SERVER = "check inter 500ms fastinter 200ms downinter 500ms fall 2 rise 1"
+"""Out of rotation after two failed checks. Servers that are added at run time need it said again (HAProxy Management
+Guide, "add server")."""
+GRACE = 10
+"""Seconds that connections may last beyond the longest drain when the balancer itself is told to stop."""
+IDEMPOTENT = "METH_GET METH_HEAD METH_OPTIONS"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A server of a pool: its name, address and port."""
+
+    name: str
+    address: str
+    port: int
+
+    @property
+    def endpoint(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+def settings_digest(balances: Sequence[Balance]) -> str:
+    """12 hex digits that change with anything the configuration says, but for the servers."""
+    text = "".join((*header(balances, ""), *body(balances, {}), SERVER))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def render(balances: Sequence[Balance], servers: Mapping[str, Sequence[Place]]) -> str:
+    """The whole file. `servers` are in rotation from the start, by pool."""
+    return "".join((*header(balances, settings_digest(balances)), *body(balances, servers)))
+
+
+def header(balances: Sequence[Balance], digest: str) -> Iterator[str]:
+    longest = max((one.drain_timeout for one in balances), default=0)
+    # One thread: with more, each group of threads goes round on its own, and N answers in a row are not N replicas.
+    yield f"""\
+# Written by fleetctl from fleet.yaml and the replicas that run; a change made here is lost with the next one of theirs.
+global
+    description fleetctl-{digest}
+    nbthread 1
+    maxconn {CONNECTIONS}
+    hard-stop-after {int(longest + GRACE)}s
+    stats socket {SOCKET} mode 600 level admin expose-fd listeners
+    stats timeout 1h
+    log stdout format raw daemon
+
+defaults
+    mode http
+    log global
+    option httplog
+    option dontlog-normal
+    # A connection to a server serves one request: a server that leaves cannot close one under the next request.
+    option http-server-close
+    http-reuse never
+    timeout connect 1s
+    timeout http-request 10s
+    timeout http-keep-alive 30s
+    timeout client 60s
+    timeout queue 5s
+    timeout check 700ms
+"""
+
+
+def body(balances: Sequence[Balance], servers: Mapping[str, Sequence[Place]]) -> Iterator[str]:
+    for port in sorted({one.port for one in balances}):
+        yield from frontend(port, [one for one in balances if one.port == port])
+    for one in balances:
+        yield from backend(one, servers.get(one.pool, ()))
+
+
+def frontend(port: int, balances: Sequence[Balance]) -> Iterator[str]:
+    """What listens on a port. Who asks is told by the balancer alone: what a client says of that is deleted."""
+    yield f"""
+frontend port:{port}
+    bind :{port}
+    acl chunked req.fhdr_cnt(transfer-encoding) gt 0
+    acl measured req.fhdr_cnt(content-length) gt 0
+    http-request deny deny_status 400 if chunked measured
+    http-request del-header Forwarded
+    http-request del-header X-Real-IP
+    http-request del-header X-Forwarded- -m beg
+    http-request set-header X-Forwarded-For %[src]
+    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Host %[req.hdr(host)]
+    http-request set-header X-Forwarded-Port %[dst_port]
+"""
+    for one in balances:
+        if one.host:
+            yield f"    use_backend {one.pool} if {{ req.hdr(host),field(1,:) -i {one.host} }}\n"
+    yield from (f"    default_backend {one.pool}\n" for one in balances if not one.host)
+
+
+def backend(one: Balance, servers: Sequence[Place]) -> Iterator[str]:
+    host = one.host or one.service
+    yield f"""
+backend {one.pool}
+    balance {one.algorithm}
+    timeout server {round(one.timeout * 1000)}ms
+    retries {one.retries}
+    option httpchk
+    http-check send meth GET uri {one.health_path} ver HTTP/1.1 hdr Host {host} hdr User-Agent fleetctl
+    http-check expect status 200-399
+"""
+    if one.retries:
+        # What was asked may be asked again only where asking twice does no more than asking once (RFC 9110, 9.2.2).
+        yield f"""\
+    option redispatch 1
+    retry-on conn-failure empty-response response-timeout 503
+    http-request disable-l7-retry unless {IDEMPOTENT}
+"""
+    for place in servers:
+        yield f"    server {place.name} {place.endpoint} {SERVER}\n"

@@ -1,0 +1,276 @@
+"""Drives balancers: reads who is in rotation, lets replicas in, and takes them out when their requests are through."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Protocol
+
+from fleetctl.balancer.admin import Admin, Pipe, read_rotation
+from fleetctl.balancer.config import DIRECTORY, FILE_NAME, SERVER, SOCKET, Place, render, settings_digest
+from fleetctl.errors import FleetError
+from fleetctl.plan.actions import AddServer, ConfigureBalancer, DrainServer, RotationAction
+from fleetctl.spec.model import Balance
+from fleetctl.state.observed import Replica
+from fleetctl.state.rotation import Rotation, Server, server_name
+
+CONNECT = ("socat", "-", f"UNIX-CONNECT:{SOCKET}")
+LOOK_EVERY = 0.1
+"""Seconds between two looks at a server that is waited for."""
+HEALTHY_WITHIN = 15.0
+"""Seconds within which a balancer has to find a replica healthy that answered fleetctl already."""
+RELOADED_WITHIN = 10.0
+REMOVED_WITHIN = 5.0
+LOG_LINES = 10
+
+
+class Host(Protocol):
+    """What driving a balancer needs of an engine. Every method raises only kinds of FleetError."""
+
+    def observe_replicas(self, fleet_name: str, container_id: str | None = None) -> tuple[Replica, ...]: ...
+    def last_lines(self, container_id: str, count: int) -> tuple[str, ...]: ...
+    def open_pipe(self, container_id: str, command: tuple[str, ...]) -> Pipe: ...
+    def put_files(self, container_id: str, directory: str, files: Mapping[str, bytes]) -> None: ...
+    def signal(self, container_id: str, name: str) -> None: ...
+
+
+class Balancers:
+    """All balancers of one fleet, for many threads; one admin session each, opened when it is needed."""
+
+    def __init__(self, host: Host, fleet_name: str, stop: threading.Event | None = None) -> None:
+        self.host = host
+        self.fleet_name = fleet_name
+        self.stop = stop or threading.Event()
+        self._admins: dict[str, Admin] = {}
+        self._opening = threading.Lock()
+        self._writing = threading.Lock()
+
+    def __enter__(self) -> Balancers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for admin in self._admins.values():
+            admin.close()
+        self._admins.clear()
+
+    # Look
+
+    def look(self, balancer_id: str, name: str, balances: Sequence[Balance]) -> Rotation:
+        """Who is in rotation there, and whether its settings are these. Raises FleetError when its admin socket does
+        not answer."""
+        rotation = read_rotation(self.admin(balancer_id, name), balancer_id)
+        return replace(rotation, settled=rotation.digest == settings_digest(balances))
+
+    def lack(self, balancer: Replica, balances: Sequence[Balance]) -> str | None:
+        """What a balancer still lacks to be ready, None when it runs with these settings."""
+        try:
+            settled = self.look(balancer.id, balancer.name, balances).settled
+        except FleetError as error:
+            self.forget(balancer.id)
+            return error.message
+        return None if settled else "it runs with other settings"
+
+    def admin(self, balancer_id: str, name: str) -> Admin:
+        with self._opening:
+            if balancer_id not in self._admins:
+                self._admins[balancer_id] = Admin(self.host.open_pipe(balancer_id, CONNECT), name)
+            return self._admins[balancer_id]
+
+    def forget(self, balancer_id: str) -> None:
+        """Open a new session next time: the process behind this one is another, or none."""
+        with self._opening:
+            admin = self._admins.pop(balancer_id, None)
+        if admin is not None:
+            admin.close()
+
+    # Act
+
+    def apply(self, action: RotationAction, progress: Callable[[str], None]) -> str:
+        """Do one thing; returns what is worth telling of it, else ''. Raises FleetError."""
+        match action:
+            case ConfigureBalancer():
+                return self.configure(action, progress)
+            case AddServer():
+                return self.add(action, progress)
+            case DrainServer():
+                return self.drain(action, progress)
+
+    def configure(self, action: ConfigureBalancer, progress: Callable[[str], None]) -> str:
+        """Write the file with those in rotation now; a balancer that runs takes it over without losing a connection."""
+        balancer_id, name = identify(action.balancer.id), action.balancer.name
+        if not action.running:
+            present = self.host.observe_replicas(self.fleet_name)
+            self.write(balancer_id, action.balances, places_of(action.balances, present, self.networks(balancer_id)))
+            return ""
+        before = self.look(balancer_id, name, action.balances)
+        self.write(balancer_id, action.balances, admitted(before))
+        self.host.signal(balancer_id, "USR2")
+        self.forget(balancer_id)
+        deadline = time.monotonic() + RELOADED_WITHIN
+        while not self.stop.is_set():
+            with suppress(FleetError):
+                if self.look(balancer_id, name, action.balances).settled:
+                    return ""
+            self.forget(balancer_id)
+            progress("taking over the new settings")
+            if time.monotonic() > deadline:
+                lines = "\n".join(f"    {line}" for line in self.host.last_lines(balancer_id, LOG_LINES))
+                raise FleetError(
+                    f"balancer {name} goes on with its former settings; its last log lines:\n{lines}",
+                    hint="mend what it complains of, and run 'fleetctl up' again",
+                )
+            self.stop.wait(LOOK_EVERY)
+        return ""
+
+    def add(self, action: AddServer, progress: Callable[[str], None]) -> str:
+        """Bring a replica into rotation: known to the balancer, held, found healthy by the balancer itself, ready."""
+        balancer_id, pool = identify(action.balancer.id), action.balance.pool
+        admin = self.admin(balancer_id, action.balancer.name)
+        replica = self.find(action.replica.id, action.replica.name)
+        place = place_of(action.balance, action.label, replica, self.networks(balancer_id))
+        path = f"{pool}/{place.name}"
+        known = self.server(admin, balancer_id, pool, place.name)
+        if known is not None and (known.address, known.port) != (place.address, place.port):
+            self.remove(admin, path)
+            known = None
+        if known is None:
+            refuse_surprise(admin, admin.ask(f"add server {path} {place.endpoint} {SERVER}"), "New server registered")
+        # Nothing is sent to it before the balancer has seen by itself that it answers.
+        admin.order(f"set server {path} state drain")
+        if known is None:
+            admin.order(f"enable health {path}")
+        deadline = time.monotonic() + HEALTHY_WITHIN
+        while not self.stop.is_set():
+            server = self.server(admin, balancer_id, pool, place.name)
+            if server is not None and server.check in GOOD:
+                break
+            progress(f"held until the balancer finds it healthy{f' ({server.check})' if server else ''}")
+            if time.monotonic() > deadline:
+                raise FleetError(
+                    f"balancer {action.balancer.name} does not find {action.replica.name} healthy within "
+                    f"{HEALTHY_WITHIN:g} s: {server.check if server else 'it is gone'} on {action.balance.health_path}",
+                    hint=f"'fleetctl diagnose --from {action.balancer.name} --to {action.replica.name}' tells why",
+                )
+            self.stop.wait(LOOK_EVERY)
+        admin.order(f"set server {path} state ready")
+        self.save(admin, balancer_id, action.balances)
+        return ""
+
+    def drain(self, action: DrainServer, progress: Callable[[str], None]) -> str:
+        """Take a replica out of rotation: no new requests, then those it has until the timeout, then none."""
+        balancer_id, balance = identify(action.balancer.id), action.balance
+        admin = self.admin(balancer_id, action.balancer.name)
+        name = server_name(action.label, identify(action.replica.id))
+        path = f"{balance.pool}/{name}"
+        if self.server(admin, balancer_id, balance.pool, name) is None:
+            return ""
+        admin.order(f"set server {path} state drain")
+        # From here on a restarted balancer does not know it any more, either.
+        self.save(admin, balancer_id, action.balances)
+        deadline = time.monotonic() + balance.drain_timeout
+        cut = 0
+        while server := self.server(admin, balancer_id, balance.pool, name):
+            cut = server.sessions
+            if not cut or time.monotonic() > deadline or self.stop.is_set():
+                break
+            progress(f"draining: {cut} {'request' if cut == 1 else 'requests'} under way")
+            self.stop.wait(LOOK_EVERY)
+        self.remove(admin, path)
+        if not cut:
+            return ""
+        requests = f"{cut} {'request was' if cut == 1 else 'requests were'}"
+        return f"{requests} cut after {balance.drain_timeout:g} s (drain_timeout)"
+
+    def remove(self, admin: Admin, path: str) -> None:
+        """Delete a server; its sessions end with it."""
+        admin.order(f"set server {path} state maint")
+        admin.order(f"shutdown sessions server {path}")
+        deadline = time.monotonic() + REMOVED_WITHIN
+        said = admin.ask(f"del server {path}")
+        while "Server deleted" not in said and time.monotonic() < deadline:
+            self.stop.wait(LOOK_EVERY)
+            said = admin.ask(f"del server {path}")
+        refuse_surprise(admin, said, "Server deleted")
+
+    def save(self, admin: Admin, balancer_id: str, balances: Sequence[Balance]) -> None:
+        """Write the file with those that are ready now, so that a restart comes back with them. One at a time, so that
+        the last one written is the last one read."""
+        with self._writing:
+            self.write(balancer_id, balances, admitted(read_rotation(admin, balancer_id)))
+
+    def write(self, balancer_id: str, balances: Sequence[Balance], places: Mapping[str, Sequence[Place]]) -> None:
+        self.host.put_files(balancer_id, DIRECTORY, {FILE_NAME: render(balances, places).encode()})
+
+    def server(self, admin: Admin, balancer_id: str, pool: str, name: str) -> Server | None:
+        servers = read_rotation(admin, balancer_id).servers.get(pool, ())
+        return next((one for one in servers if one.name == name), None)
+
+    def networks(self, balancer_id: str) -> frozenset[str]:
+        """The networks that a balancer is in, by their names in the engine."""
+        found = self.host.observe_replicas(self.fleet_name, balancer_id)
+        return frozenset(name for replica in found for name in replica.endpoints)
+
+    def find(self, container_id: str | None, name: str) -> Replica:
+        for replica in self.host.observe_replicas(self.fleet_name, identify(container_id)):
+            return replica
+        raise FleetError(f"{name} vanished before it came into rotation", hint="run the command again")
+
+
+GOOD = ("L7OK", "L7OKC")
+"""What the last check of a server says when it was answered with success (Management Guide, section 9.1)."""
+
+
+def identify(container_id: str | None) -> str:
+    """The id; whoever executes a plan has put it in."""
+    if container_id is None:
+        raise ValueError("a container has no id yet")
+    return container_id
+
+
+def refuse_surprise(admin: Admin, said: str, expected: str) -> None:
+    """Raise FleetError unless the balancer said what it says when all went well."""
+    if expected not in said:
+        raise FleetError(
+            f"balancer {admin.name} refused a change of its servers: {said.strip()}",
+            hint="run 'fleetctl up' again: it looks anew",
+        )
+
+
+def place_of(balance: Balance, label: str, replica: Replica, networks: Collection[str]) -> Place:
+    """Where a balancer that is in these networks asks a replica. Raises FleetError when it has no address there."""
+    for name, endpoint in replica.endpoints.items():
+        address = endpoint.ipv4 or endpoint.ipv6
+        if address and name in networks:
+            return Place(server_name(label, replica.id), address, balance.target_port)
+    raise FleetError(
+        f"{replica.name} has no address in a network of the balancer: it is {replica.state}",
+        hint="run 'fleetctl up' again: it mends networks, too",
+    )
+
+
+def places_of(
+    balances: Sequence[Balance], replicas: Iterable[Replica], networks: frozenset[str]
+) -> dict[str, list[Place]]:
+    """Every replica that runs, in the pools of its service."""
+    running = [one for one in replicas if one.state == "running" and networks & one.endpoints.keys()]
+    return {
+        one.pool: [
+            place_of(one, label_of(replica), replica, networks) for replica in running if replica.service == one.service
+        ]
+        for one in balances
+    }
+
+
+def label_of(replica: Replica) -> str:
+    return f"{replica.service}-{replica.number}"
+
+
+def admitted(rotation: Rotation) -> dict[str, list[Place]]:
+    """Those that are ready, by pool."""
+    return {
+        pool: [Place(one.name, one.address, one.port) for one in servers if one.admission == "ready"]
+        for pool, servers in rotation.servers.items()
+    }

@@ -1,0 +1,69 @@
+"""The balancers of a memory engine: who is in rotation, exact and quick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from fleetctl.errors import FleetError
+from fleetctl.plan.actions import AddServer, ConfigureBalancer, DrainServer, RotationAction
+from fleetctl.spec.model import Balance, Fleet
+from fleetctl.state.observed import Observed
+from fleetctl.state.rotation import Rotation, Server, server_name
+from tests.fakes.memory_engine import MemoryEngine, known
+
+
+@dataclass
+class MemoryRotations:
+    """Changes what the engine holds of them. `refusing` names replicas that a balancer never finds healthy."""
+
+    engine: MemoryEngine
+    refusing: Sequence[str] = ()
+
+    def look(self, fleet: Fleet, observed: Observed) -> Observed:
+        """The same with what each balancer that runs has."""
+        rotations = {
+            one.id: Rotation(
+                one.id,
+                settled=self.engine.settings.get(one.id) == fleet.services[one.service].balance,
+                servers={name: tuple(servers.values()) for name, servers in self.engine.pools.get(one.id, {}).items()},
+            )
+            for one in observed.replicas
+            if one.state == "running" and one.service in fleet.services and fleet.services[one.service].balance
+        }
+        return replace(observed, rotations=rotations)
+
+    def apply(self, action: RotationAction, progress: Callable[[str], None]) -> str:
+        """Do one thing; it counts as an action of the engine, which may die there."""
+        self.engine.count(action)
+        pools = self.engine.pools.setdefault(known(action.balancer), {})
+        match action:
+            case ConfigureBalancer():
+                self.engine.settings[known(action.balancer)] = action.balances
+                self.engine.pools[known(action.balancer)] = {
+                    one.pool: pools.get(one.pool, {}) if action.running else self.running(one)
+                    for one in action.balances
+                }
+            case AddServer():
+                if action.replica.name in self.refusing:
+                    raise FleetError(f"{action.replica.name} is not found healthy")
+                if self.engine.replicas[known(action.replica)].state != "running":
+                    raise FleetError(f"{action.replica.name} does not run")
+                server = self.server(action.label, known(action.replica), action.balance)
+                pools[action.balance.pool][server.name] = server
+            case DrainServer():
+                pools[action.balance.pool].pop(server_name(action.label, known(action.replica)), None)
+        return ""
+
+    def running(self, balance: Balance) -> dict[str, Server]:
+        """The servers of a pool when its balancer starts."""
+        found = [
+            self.server(f"{one.service}-{one.number}", one.id, balance)
+            for one in self.engine.replicas.values()
+            if one.service == balance.service and one.state == "running"
+        ]
+        return {one.name: one for one in found}
+
+    def server(self, label: str, container_id: str, balance: Balance) -> Server:
+        address = min(self.engine.replicas[container_id].addresses)
+        return Server(server_name(label, container_id), address, balance.target_port, "ready", healthy=True)
