@@ -116,6 +116,13 @@ def happen(engine: MemoryEngine, event: str) -> None:
             first = engine.networks[end.network_id]
             engine.networks[twin_id] = replace(first, id=twin_id, subnets=((rest[0], None),))
             change = {"endpoints": {end.network_name: replace(end, network_id=twin_id)}}
+        case "unbalance":
+            # A run died before the replica came into rotation.
+            for pools in engine.pools.values():
+                for servers in pools.values():
+                    for key in [key for key, one in servers.items() if one.container_id == replica.id[:12]]:
+                        del servers[key]
+            return
         case "rename":
             change = {"name": rest[0]}
         case "forget":
