@@ -1,0 +1,59 @@
+"""A server that is not ours: Debian's nginx, on a port of its own, told apart by a regular expression."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.project import Project
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "docs" / "examples" / "nginx"
+IMAGE = "fleetctl-example/nginx"
+
+
+@pytest.fixture
+def hello(fleet: Project) -> Project:
+    """The example under a name of this test's own, with the base that the other images have."""
+    chosen = re.search(r"^FLEET_BASE=(.+)$", (ROOT / ".env").read_text(), re.MULTILINE)
+    assert chosen is not None, "'make base' chooses one"
+    base = chosen[1]
+    subprocess.run([EXAMPLE / "fetch-packages", base], check=True)
+    shutil.copytree(EXAMPLE, fleet.directory, dirs_exist_ok=True)
+    text = (EXAMPLE / "fleet.yaml").read_text()
+    fleet.write_text(
+        re.sub(r"^name: .*\n", "", text, flags=re.MULTILINE).replace(f"{IMAGE}:local", f"{IMAGE}:{fleet.name}")
+    )
+    (fleet.directory / ".env").write_text(f"FLEET_BASE={base}\n")
+    return fleet
+
+
+def test_debians_nginx_runs_confined_and_every_replica_answers_with_its_host_name(hello: Project) -> None:
+    hello.up()
+    asked = hello.run("curl", "nginx", "--format", "json")
+    assert asked.code == 0, asked
+    containers = hello.containers(service="nginx")
+    assert len(containers) == 3
+    told = {reply["identity"] for reply in asked.json()["replies"]}
+    assert told == {entry["Id"][:12] for entry in containers}, asked
+    for entry in containers:
+        facts = hello.client.api.inspect_container(entry["Id"])
+        assert facts["HostConfig"]["ReadonlyRootfs"]
+        assert facts["HostConfig"]["CapDrop"] == ["ALL"]
+        assert facts["Config"]["User"] == "10001:10001"
+        assert facts["RestartCount"] == 0
+    hello.down("--rmi", "local")
+
+
+def test_a_replica_that_is_told_to_stop_ends_at_once_and_well(hello: Project) -> None:
+    """The image's own stop signal is SIGQUIT, at which nginx ends what it has begun."""
+    hello.up("--scale", "nginx=1")
+    container = hello.container("nginx-1")
+    hello.run("stop")
+    container.reload()
+    assert container.attrs["State"]["ExitCode"] == 0
+    hello.down("--rmi", "local")
