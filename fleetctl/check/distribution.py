@@ -139,7 +139,18 @@ def presence(shares: Sequence[Share], answers: int, members: Sequence[Member], p
     if answers < (needed := least_answers(len(known), promise)):
         return Judged(notes=(f"{counted(answers, 'answer')} cannot tell who is missing: at least {needed} can",))
     told = f"never answered: all of {counted(answers, 'answer')} came from others"
-    return Judged(tuple(Fault("missing", f"{' and '.join(one.replicas)} {told}", one.replicas) for one in absent))
+    return Judged(
+        tuple(
+            Fault("missing", f"{' and '.join(one.replicas)} {told}{standing(one.replicas, promise)}", one.replicas)
+            for one in absent
+        )
+    )
+
+
+def standing(replicas: Sequence[str], promise: Promise) -> str:
+    """How the balancer sees them, where it does not send them requests."""
+    told = dict.fromkeys(promise.standing[name] for name in replicas if name in promise.standing)
+    return f"; the balancer has it as {', '.join(told)}" if told else ""
 
 
 def number_of_instances(seen: int, answers: int, promise: Promise) -> Judged:
@@ -169,7 +180,9 @@ def spread(series: Series, shares: Sequence[Share], owners: Owners, promise: Pro
     found = in_turn(series.answers, owners, len(present)) if series.concurrency == 1 else evenly(series, present)
     why = promise.why or ("" if promise.turns else "nobody promises one")
     if promise.others:
-        why = f"other clients made {promise.others} requests meanwhile"
+        why = f"other clients made {counted(promise.others, 'request')} meanwhile"
+    if promise.retried:
+        why = f"the balancer sent {counted(promise.retried, 'request')} to a second replica"
     if why:
         seen = "; ".join((*found.kept, *(fault.message for fault in found.faults)))
         return Judged(notes=(f"the order is not judged: {why}{f'; seen: {seen}' if seen else ''}", *found.notes))

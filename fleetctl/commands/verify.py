@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +14,10 @@ from fleetctl.errors import FleetError, Interrupted, VerificationFailed
 
 if TYPE_CHECKING:
     from fleetctl.inquiry.verification import Wanted, Watch
+    from fleetctl.spec.model import Service
     from fleetctl.state.distribution import Verified
+    from fleetctl.state.observed import Replica
+    from fleetctl.state.rotation import Rotation
 
 MOST_REQUESTS = 100_000
 MOST_AT_ONCE = 64
@@ -133,6 +137,7 @@ class Verification:
 
     def run(self) -> Iterator[Verified]:
         """One judgement after the other, until a signal says stop."""
+        from fleetctl.balancer.driver import Balancers
         from fleetctl.inquiry.verification import at_url, through_balancers
 
         if self.url is not None and self.service is None:
@@ -149,10 +154,17 @@ class Verification:
 
                 yield by_name(fleet, engine, open_vantage(engine), str(self.service), self.wanted, self.watch)
             else:
-                for one in through_balancers(fleet, engine, self.service, self.wanted, self.watch):
-                    yield one
-                    if self.watch.stop.is_set():
-                        return
+                with Balancers(engine, fleet.name, self.watch.stop) as balancers:
+
+                    def rotation_of(balancer: Replica, service: Service) -> Rotation | None:
+                        with suppress(FleetError):  # one that does not tell is judged without
+                            return balancers.look(balancer.id, balancer.name, service.balance)
+                        return None
+
+                    for one in through_balancers(fleet, engine, self.service, self.wanted, self.watch, rotation_of):
+                        yield one
+                        if self.watch.stop.is_set():
+                            return
 
 
 def refuse_faults(found: Sequence[Verified]) -> None:

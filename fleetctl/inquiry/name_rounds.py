@@ -17,6 +17,8 @@ from fleetctl.vantage.base import Request, Vantage
 
 AT_A_TIME = 200
 """Questions of one request to a vantage: for a helper container each request is a container."""
+BY_CHANCE = 500
+"""Questions that tell a crooked share from chance."""
 WHY = "Docker's name server shuffles its answers"
 
 
@@ -28,13 +30,7 @@ def by_name(
     everything = [one for one in engine.everything()[0] if one.fleet == fleet.name]
     own = [one for one in everything if one.service == service_name]
     client = inspected(client_of(everything, running(everything, service), service_name), engine)
-    names = {address: one.name for one in own for address in one.addresses}
-    # The server answers from one network that both are in: a replica in several of them is still one.
-    members = [
-        Member(one.name, (one.name,)) if one.state == "running" else Member(one.name, error=f"it is {one.state}")
-        for one in own
-    ]
-    total = wanted.requests or enough(sum(bool(one.identities) for one in members), turns=False)
+    total = wanted.requests or max(BY_CHANCE, enough(len(own), turns=False))
     began = monotonic()
     found: list[Resolution] = []
     while len(found) < total and not watch.stop.is_set():
@@ -44,12 +40,29 @@ def by_name(
         watch.told(len(found), total)
     if found and all(one.error == "not asked" for one in found):
         raise FleetError(f"nobody can ask from within {client.name}", hint="\n".join(vantage.reasons) or None)
-    strangers = named_strangers(engine, found, names)
-    series = Series(tuple(answer_of(one, {**strangers, **names}) for one in found), 1, monotonic() - began, total)
+    members, names = members_of(own, found)
+    names = {**named_strangers(engine, found, names), **names}
+    series = Series(tuple(answer_of(one, names) for one in found), 1, monotonic() - began, total)
     distribution = judge(series, members, Promise(turns=False, why=WHY, random=True))
     server = next((one.server for one in found if one.server), None)
     where = f"{service_name} as {client.name} resolves it"
     return Verified("dns", where, distribution, service_name, server)
+
+
+def members_of(own: Sequence[Replica], found: Sequence[Resolution]) -> tuple[list[Member], dict[str, str]]:
+    """The replicas, each by one address, and address -> that one. The server answers from one network that both are
+    in: of a replica in several networks the address that was given counts."""
+    given = {address for one in found for address in one.addresses}
+    members: list[Member] = []
+    names: dict[str, str] = {}
+    for one in own:
+        if one.state != "running" or not one.addresses:
+            members.append(Member(one.name, error=f"it is {one.state}"))
+            continue
+        shown = min(one.addresses, key=lambda address: (address not in given, address))
+        names |= dict.fromkeys(one.addresses, shown)
+        members.append(Member(one.name, (shown,)))
+    return members, names
 
 
 def client_of(everything: Sequence[Replica], targets: Sequence[Replica], service_name: str) -> Replica:

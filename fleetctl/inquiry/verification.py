@@ -6,16 +6,17 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from fleetctl.check.distribution import enough, judge
 from fleetctl.check.replicas import address_of, why_unreachable
 from fleetctl.check.series import Target, ask_series
-from fleetctl.engine.base import Engine
 from fleetctl.errors import ConfigError, FleetError
 from fleetctl.spec.model import Balance, Fleet, HttpSettings, Identity, Service
-from fleetctl.state.distribution import Member, Promise, Verified, Via
+from fleetctl.state.distribution import Distribution, Member, Promise, Series, Verified
 from fleetctl.state.observed import Replica
+from fleetctl.state.rotation import Rotation, Traffic
 
 DIRECTLY = 8
 """Requests to each replica by its own address: enough to meet every worker of a few."""
@@ -45,6 +46,18 @@ class Watch:
     told: Callable[[int, int], None] = lambda ended, total: None
 
 
+class Source(Protocol):
+    """What verifying needs of an engine."""
+
+    host: str | None
+
+    def observe_replicas(self, fleet_name: str) -> tuple[Replica, ...]: ...
+
+
+RotationOf = Callable[[Replica, Service], Rotation | None]
+"""A balancer's container and its service -> what it does and has counted; None where it does not tell."""
+
+
 def checked_path(path: str) -> str:
     """The path, if a request may contain it. Raises ConfigError."""
     if not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path:
@@ -53,7 +66,12 @@ def checked_path(path: str) -> str:
 
 
 def through_balancers(
-    fleet: Fleet, engine: Engine, service_name: str | None, wanted: Wanted, watch: Watch
+    fleet: Fleet,
+    engine: Source,
+    service_name: str | None,
+    wanted: Wanted,
+    watch: Watch,
+    rotation_of: RotationOf = lambda balancer, service: None,
 ) -> Iterator[Verified]:
     """One judgement for each balancer's container and service that it balances. Raises FleetError where there is
     nothing to ask."""
@@ -69,10 +87,43 @@ def through_balancers(
             if address is None:
                 raise FleetError(f"{front.name}: {why_unreachable(front, front_http, engine.host)}")
             target = Target(*address, behind.path, balance.host, http.identity, wanted.timeout, fresh=wanted.fresh)
-            turns = balance.algorithm == "roundrobin"
-            promise = Promise(turns=turns, why="" if turns else f"{balance.algorithm} promises none")
-            verified = behind.verify(target, promise, watch, via="balancer")
-            yield replace(verified, asked=front.name, algorithm=balance.algorithm)
+            before = rotation_of(front, balancer)
+            series, members = behind.ask(target, watch, turns=balance.algorithm == "roundrobin")
+            after = rotation_of(front, balancer)
+            promise = promise_of(balance, before, after, len(series.answers), replicas)
+            found = behind.judge(series, members, promise)
+            yield Verified("balancer", target.url, found, service.name, front.name, balance.algorithm)
+
+
+def promise_of(
+    balance: Balance, before: Rotation | None, after: Rotation | None, own: int, replicas: Sequence[Replica]
+) -> Promise:
+    """What a balancer promises of `own` requests, by what it counted before and after them."""
+    turns = balance.algorithm == "roundrobin"
+    promise = Promise(turns=turns, why="" if turns else f"{balance.algorithm} promises none")
+    if before is None or after is None:
+        return promise
+    first, last = (traffic_of(rotation, balance.pool) for rotation in (before, after))
+    retried = max(0, last.retried - first.retried)
+    others = max(0, last.requests - first.requests - retried - own)
+    names = {replica.id[:12]: replica.name for replica in replicas}
+    standing = {
+        names.get(server.container_id, server.name): f"in {server.admission}"
+        if server.admission != "ready"
+        else f"not healthy ({server.check or 'not checked yet'})"
+        for server in after.servers.get(balance.pool, ())
+        if server.admission != "ready" or not server.healthy
+    }
+    return replace(promise, others=others, retried=retried, standing=standing)
+
+
+def traffic_of(rotation: Rotation, pool: str) -> Traffic:
+    """All that the servers of a pool had."""
+    servers = rotation.servers.get(pool, ())
+    return Traffic(
+        requests=sum(server.traffic.requests for server in servers),
+        retried=sum(server.traffic.retried for server in servers),
+    )
 
 
 def pools_of(fleet: Fleet, name: str | None) -> list[tuple[Service, Balance]]:
@@ -110,13 +161,13 @@ def running(replicas: Sequence[Replica], service: Service) -> list[Replica]:
 
 
 def at_url(
-    url: str, wanted: Wanted, watch: Watch, *, fleet: Fleet | None, engine: Engine | None, service_name: str | None
+    url: str, wanted: Wanted, watch: Watch, *, fleet: Fleet | None, engine: Source | None, service_name: str | None
 ) -> Verified:
     """Whoever answers there; with a service of the fleet it is judged whether those are its replicas."""
     target = replace(target_of(url), timeout=wanted.timeout, fresh=wanted.fresh)
     if wanted.path is not None:
         target = replace(target, path=checked_path(wanted.path))
-    behind = Behind(wanted, None, target.path)
+    behind = Behind(wanted, target.path)
     if service_name is not None and fleet is not None and engine is not None:
         service = known_service(fleet, service_name)
         if service.http is None:
@@ -127,7 +178,9 @@ def at_url(
         running(replicas, service)
         behind = Behind.look(fleet, engine, service_name, service.http, replicas, wanted)
         target = replace(target, identity=service.http.identity)
-    return behind.verify(target, Promise(turns=False, why="nobody promises one"), watch, via="url")
+    series, members = behind.ask(target, watch, turns=False)
+    found = behind.judge(series, members, Promise(turns=False, why="nobody promises one"))
+    return Verified("url", target.url, found, service_name)
 
 
 def target_of(url: str) -> Target:
@@ -155,7 +208,6 @@ class Behind:
     asked or why it cannot be, nobody is known."""
 
     wanted: Wanted
-    service: str | None
     path: str
     pairs: tuple[tuple[Replica, tuple[str, int] | str], ...] = ()
     identity: Identity = field(default_factory=Identity)
@@ -167,7 +219,7 @@ class Behind:
     def look(
         cls,
         fleet: Fleet,
-        engine: Engine,
+        engine: Source,
         service_name: str,
         http: HttpSettings,
         replicas: Sequence[Replica],
@@ -186,18 +238,18 @@ class Behind:
                 f"the replicas cannot be asked directly from here, only counted: the engine is at {engine.host}"
             )
             number = sum(one.state == "running" for one in own)
-            return cls(wanted, service_name, path, (), http.identity, tuple(notes), number)
+            return cls(wanted, path, (), http.identity, tuple(notes), number)
         pairs = tuple(
             (one, f"it is {one.state}" if one.state != "running" else place or why_unreachable(one, http, engine.host))
             for one, place in places
         )
-        return cls(wanted, service_name, path, pairs, http.identity, tuple(notes))
+        return cls(wanted, path, pairs, http.identity, tuple(notes))
 
-    def verify(self, target: Target, promise: Promise, watch: Watch, *, via: Via) -> Verified:
-        """Ask directly, then as often as wanted, and judge."""
+    def ask(self, target: Target, watch: Watch, *, turns: bool) -> tuple[Series, tuple[Member, ...]]:
+        """Each directly, then the target as often as wanted; and directly once more where somebody unknown answered."""
         members = self.members(DIRECTLY, watch)
         number = self.number or sum(bool(member.identities) for member in members)
-        total = self.wanted.requests or enough(number, turns=promise.turns)
+        total = self.wanted.requests or enough(number, turns=turns)
         series = ask_series(
             target,
             total,
@@ -209,9 +261,11 @@ class Behind:
         unknown = any(answer.identity is not None and answer.identity not in known for answer in series.answers)
         if members and unknown and not watch.stop.is_set():
             members = merged(members, self.members(SEARCHING, watch))
+        return series, members
+
+    def judge(self, series: Series, members: Sequence[Member], promise: Promise) -> Distribution:
         found = judge(series, members, replace(promise, replicas=self.number))
-        found = replace(found, notes=(*self.notes, *found.notes))
-        return Verified(via, target.url, found, self.service)
+        return replace(found, notes=(*self.notes, *found.notes))
 
     def members(self, times: int, watch: Watch) -> tuple[Member, ...]:
         """Who each replica says it is, by so many connections to its own address."""

@@ -48,15 +48,19 @@ class Member:
 @dataclass(frozen=True, slots=True)
 class Promise:
     """What the balancer promises. With `turns` every server gets its turn; without, `why` says why the order is not
-    judged. `random` is whether each is as likely as any other. `others` is how many requests the balancer had meanwhile
-    from other clients, who take turns, too; None where nobody has counted. `replicas` is how many are to answer where
-    no Member is known; None where not even that is."""
+    judged. `random` is whether each is as likely as any other. `replicas` is how many are to answer where no Member is
+    known; None where not even that is."""
 
     turns: bool = True
     why: str = ""
     random: bool = False
-    others: int | None = None
     replicas: int | None = None
+    others: int | None = None
+    """How many requests the balancer had meanwhile from other clients, who take turns, too; None where nobody knows."""
+    retried: int = 0
+    """How many requests it sent to one replica after another, which takes a turn of each."""
+    standing: Mapping[str, str] = field(default_factory=dict)
+    """Replica -> how the balancer sees it, where that is anything but ready for requests."""
 
 
 @dataclass(frozen=True, slots=True)
