@@ -6,6 +6,7 @@ import csv
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from fleetctl.errors import FleetError
@@ -89,7 +90,7 @@ def read_rotation(admin: Admin, balancer_id: str) -> Rotation:
     for row in rows:
         place = states.get((row["pxname"], row["svname"]))
         if row["type"] == SERVER_ROW and place is not None:
-            pools[row["pxname"]].append(server_of(row, *place))
+            pools[row["pxname"]].append(server_of(row, place))
     clients = [row for row in rows if row["svname"] == "FRONTEND"]
     backends = [row for row in rows if row["svname"] == "BACKEND"]
     return Rotation(
@@ -98,12 +99,15 @@ def read_rotation(admin: Admin, balancer_id: str) -> Rotation:
         servers={name: tuple(servers) for name, servers in pools.items()},
         traffic=Traffic(
             requests=sum(number(row, "req_tot") for row in clients),
-            failed=sum(number(row, "hrsp_5xx") for row in clients),
-            retried=sum(number(row, "wretr") for row in backends),
+            # Those that were broken off amid the answer had a good status by then.
+            failed=sum(number(row, "hrsp_5xx") for row in clients) + sum(number(row, "srv_abrt") for row in backends),
+            retried=sum(number(row, "wretr") + number(row, "wredis") for row in backends),
         ),
     )
 
 
+RUNNING = "2"
+"""`srv_op_state` of a server that is up."""
 SERVER_ROW = "2"
 """The `type` of a server's row in "show stat"."""
 
@@ -113,8 +117,18 @@ def rows_of(text: str) -> Iterator[Mapping[str, str]]:
     return iter(csv.DictReader(text.removeprefix("# ").splitlines()))
 
 
-def states_of(text: str) -> Iterator[tuple[tuple[str, str], tuple[str, int, Admission]]]:
-    """(pool, server) -> address, port and admission, of "show servers state"."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What "show servers state" tells of a server."""
+
+    address: str
+    port: int
+    admission: Admission
+    healthy: bool
+
+
+def states_of(text: str) -> Iterator[tuple[tuple[str, str], Standing]]:
+    """(pool, server) and how it stands, of "show servers state"."""
     lines = text.splitlines()
     titles: list[str] = []
     for line in lines:
@@ -124,27 +138,26 @@ def states_of(text: str) -> Iterator[tuple[tuple[str, str], tuple[str, int, Admi
             row = dict(zip(titles, line.split(" "), strict=False))
             bits = int(row["srv_admin_state"])
             admission: Admission = "maint" if bits & MAINTENANCE else "drain" if bits & DRAIN else "ready"
-            yield (row["be_name"], row["srv_name"]), (row["srv_addr"], int(row["srv_port"]), admission)
+            healthy = row["srv_op_state"] == RUNNING
+            standing = Standing(row["srv_addr"], int(row["srv_port"]), admission, healthy)
+            yield (row["be_name"], row["srv_name"]), standing
 
 
-def server_of(row: Mapping[str, str], address: str, port: int, admission: Admission) -> Server:
+def server_of(row: Mapping[str, str], standing: Standing) -> Server:
     return Server(
         name=row["svname"],
-        address=address,
-        port=port,
-        admission=admission,
-        healthy=row["check_status"].lstrip("* ") in HEALTHY or row["status"].startswith("UP"),
+        address=standing.address,
+        port=standing.port,
+        admission=standing.admission,
+        healthy=standing.healthy,
         check=row["check_status"].lstrip("* "),
         sessions=number(row, "scur"),
         traffic=Traffic(
-            requests=number(row, "req_tot") or number(row, "stot"),
+            requests=number(row, "req_tot"),
             failed=number(row, "hrsp_5xx") + number(row, "econ") + number(row, "eresp"),
-            retried=number(row, "wretr"),
+            retried=number(row, "wretr") + number(row, "wredis"),
         ),
     )
-
-
-HEALTHY = ("L7OK", "L7OKC", "L4OK", "L6OK")
 
 
 def number(row: Mapping[str, str], key: str) -> int:

@@ -6,19 +6,18 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fleetctl.spec.balance import CONFIGURATION
 from fleetctl.spec.model import Balance
 
-DIRECTORY = "/etc/balancer"
+DIRECTORY = CONFIGURATION
 """Where the image keeps its configuration: a volume, so that a restarted balancer finds it again."""
 FILE_NAME = "haproxy.cfg"
 SOCKET = "/tmp/admin.sock"  # noqa: S108  # on the container's own tmpfs, for its own user only
-CONNECTIONS = 8000
-"""Clients at a time; each takes two descriptors of the 65,536 that a balancer may open."""
-SERVER = "check inter 500ms fastinter 200ms downinter 500ms fall 2 rise 1"
-"""Out of rotation after two failed checks. Servers that are added at run time need it said again (HAProxy Management
-Guide, "add server")."""
+SERVER = "check inter 500ms fastinter 100ms downinter 500ms fall 2 rise 1"
+"""Out of rotation after two failed checks: with their timeout within 1.9 s. Servers that are added at run time need it
+said again (HAProxy Management Guide, "add server")."""
 GRACE = 10
-"""Seconds that connections may last beyond the longest drain when the balancer itself is told to stop."""
+"""Seconds that requests may last beyond the longest drain when a balancer takes over new settings."""
 IDEMPOTENT = "METH_GET METH_HEAD METH_OPTIONS"
 
 
@@ -54,26 +53,23 @@ def header(balances: Sequence[Balance], digest: str) -> Iterator[str]:
 global
     description fleetctl-{digest}
     nbthread 1
-    maxconn {CONNECTIONS}
     hard-stop-after {int(longest + GRACE)}s
-    stats socket {SOCKET} mode 600 level admin expose-fd listeners
+    stats socket {SOCKET} mode 600 level admin
     stats timeout 1h
-    log stdout format raw daemon
 
 defaults
     mode http
-    log global
-    option httplog
-    option dontlog-normal
     # A connection to a server serves one request: a server that leaves cannot close one under the next request.
     option http-server-close
     http-reuse never
+    # New settings close no client's connection but behind an answer.
+    option idle-close-on-response
     timeout connect 1s
     timeout http-request 10s
-    timeout http-keep-alive 30s
+    timeout http-keep-alive 5s
     timeout client 60s
     timeout queue 5s
-    timeout check 700ms
+    timeout check 600ms
 """
 
 

@@ -42,6 +42,11 @@ ENGINE_SAYS: tuple[tuple[str, type[FleetError], str], ...] = (
         ResourceExhausted,
         "a bridge holds at most 1,023 ports; spread the services over several networks",
     ),
+    (
+        r"error setting rlimit",
+        FleetError,
+        "the engine itself may not open that many files: write a smaller number in ulimits.nofile of the service",
+    ),
     (r"no space left on device", ResourceExhausted, "free disk space on the engine's host: docker system df"),
     (
         r"no such (container|network)",

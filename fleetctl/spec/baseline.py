@@ -41,7 +41,7 @@ DEFAULTS: Mapping[Baseline, Defaults] = {
 }
 
 
-BALANCER_FILES = Ulimit(65536, 65536)
+BALANCER_FILES = Ulimit(16384, 16384)
 """A balancer has two sockets a request, and so needs more open files than a server."""
 
 

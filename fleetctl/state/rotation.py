@@ -51,8 +51,6 @@ class Rotation:
     settled: bool = True
     servers: Mapping[str, tuple[Server, ...]] = field(default_factory=dict)
     traffic: Traffic = field(default_factory=Traffic)
-    memory: int | None = None
-    """Resident bytes of its processes, where that is known."""
 
 
 def server_name(label: str, container_id: str) -> str:
