@@ -44,8 +44,9 @@ env: ## .venv with the locked dependencies
 	@bootstrap/environment
 engine: ## A Docker engine that answers: found, or installed and started
 	@bootstrap/engine
-base: engine ## The base of the Python images: pulled, or built from Debian packages
-	@images/base/build
+base: engine ## The bases of the images: pulled, or built from Debian packages
+	@images/base/build python
+	@images/base/build balancer
 wheels: env ## The hash-locked wheels that go into the UUID server's image
 	@PYTHON="$(CURDIR)/$(BIN)/python" images/uuid/fetch-wheels
 clean: ## Take the fleet down and remove .venv, wheels and caches; engine, images and .env stay
