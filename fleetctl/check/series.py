@@ -21,6 +21,8 @@ from fleetctl.state.distribution import Answer, Series
 
 GIVE_UP = 20
 """Failures in a row after which nothing more is asked: more of them would tell nothing new."""
+IDENTITY_LIMIT = 256
+"""Characters of an identity that are kept: a pattern may fit a whole body."""
 
 Told = Callable[[int], None]
 """Is given how many requests have ended so far, by any thread."""
@@ -82,7 +84,8 @@ class Client:
             return Answer(failure=f"a body longer than {BODY_LIMIT} bytes", milliseconds=milliseconds)
         if exchange.status is None or not 200 <= exchange.status < 400:
             return Answer(failure=f"HTTP {exchange.status}", milliseconds=milliseconds)
-        return Answer(read_identity(bytes(exchange.body), self.target.identity), milliseconds)
+        identity = read_identity(bytes(exchange.body), self.target.identity)
+        return Answer(identity and identity[:IDENTITY_LIMIT], milliseconds)
 
     def converse(self, deadline: float) -> Exchange:
         """Over the connection that was kept, if any, and over a new one where that has ended meanwhile."""

@@ -105,7 +105,7 @@ def promise_of(
         return promise
     first, last = (traffic_of(rotation, balance.pool) for rotation in (before, after))
     retried = max(0, last.retried - first.retried)
-    others = max(0, last.requests - first.requests - retried - own)
+    others = max(0, last.requests - first.requests - retried - own) if last.requests >= first.requests else None
     names = {replica.id[:12]: replica.name for replica in replicas}
     standing = {
         names.get(server.container_id, server.name): f"in {server.admission}"

@@ -35,15 +35,16 @@ class Seen:
 
 
 class RoundRobin:
-    """Listens on a free port of loopback; use it as a context manager. It keeps connections as long as its client."""
+    """Listens on loopback, on a free port unless one is given; use it as a context manager. It keeps connections as
+    long as its client."""
 
-    def __init__(self, choose: Choose) -> None:
+    def __init__(self, choose: Choose, address: str = "127.0.0.1", port: int = 0) -> None:
         self.choose = choose
         self.seen = Seen()
         self.lock = threading.Lock()
-        self.server = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.server = socket.create_server((address, port), backlog=128)
         self.port = int(self.server.getsockname()[1])
-        self.url = f"http://127.0.0.1:{self.port}/"
+        self.url = f"http://{address}:{self.port}/"
         self.threads = [threading.Thread(target=self.accept)]
 
     def __enter__(self) -> RoundRobin:
