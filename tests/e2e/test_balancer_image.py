@@ -6,6 +6,8 @@ import http.client
 import io
 import os
 import re
+import shutil
+import subprocess
 import tarfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ import docker
 import pytest
 
 from tests.e2e.project import wait_for
-from tests.fakes.tiny_image import TEST_LABEL
+from tests.fakes.tiny_image import TEST_LABEL, tiny_image
 
 ROOT = Path(__file__).parents[2]
 CONTEXT = ROOT / "images" / "balancer"
@@ -262,3 +264,19 @@ def test_the_image_says_how_it_is_to_be_run(image: Any) -> None:
     assert config["Volumes"] == {FOLDER: {}}
     assert "ExposedPorts" not in config
     assert config["Healthcheck"]["Interval"] == 30_000_000_000
+
+
+def test_the_base_step_records_the_balancers_base_beside_the_other(client: docker.DockerClient, tmp_path: Path) -> None:
+    """In a tree of its own; asked a second time it changes nothing."""
+    step, dotenv = Path(tmp_path, "images/base/build"), Path(tmp_path, ".env")
+    step.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "images/base/build", step)
+    dotenv.write_text("FLEET_BASE=other\n")
+    command: tuple[Path | str, ...] = (step, "balancer")
+    named = {**os.environ, "FLEET_BALANCER_BASE": tiny_image(client)}
+    subprocess.run(command, env=named, check=True)
+    before = dotenv.stat()
+    unnamed = {name: value for name, value in named.items() if name != "FLEET_BALANCER_BASE"}
+    subprocess.run(command, env=unnamed, check=True)
+    assert dotenv.read_text() == f"FLEET_BASE=other\nFLEET_BALANCER_BASE={tiny_image(client)}\n"
+    assert (dotenv.stat().st_ino, dotenv.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
