@@ -86,5 +86,5 @@ class Outcomes:
         if self.resent:
             line += f", {self.resent} sent again after an idle connection was closed"
         if len(self.all) > len(self.failed):
-            line += f", median {self.percentile(0.5) * 1000:.1f} ms, 99 % within {self.percentile(0.99) * 1000:.0f} ms"
+            line += f", median {self.percentile(0.5) * 1000:.1f} ms"
         return f"{line}, {len(self.identities)} instances"
