@@ -1,4 +1,4 @@
-"""A server that is not ours: Debian's nginx, on a port of its own, told apart by a regular expression."""
+"""A server that is not ours, balanced: Debian's nginx, on a port of its own, told apart by a regular expression."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.project import Project
+from tests.unit.spec.compose_peer import check_compose_accepts
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "nginx"
@@ -40,6 +41,9 @@ def test_debians_nginx_runs_confined_and_every_replica_answers_with_its_host_nam
     assert len(containers) == 3
     told = {reply["identity"] for reply in asked.json()["replies"]}
     assert told == {entry["Id"][:12] for entry in containers}, asked
+    verified = hello.run("verify", "nginx")
+    assert verified.code == 0, verified
+    assert "PASS" in verified.stdout
     for entry in containers:
         facts = hello.client.api.inspect_container(entry["Id"])
         assert facts["HostConfig"]["ReadonlyRootfs"]
@@ -53,7 +57,7 @@ def test_a_replica_that_is_told_to_stop_ends_at_once_and_well(hello: Project) ->
     """The image's own stop signal is SIGQUIT, at which nginx ends what it has begun."""
     hello.up("--scale", "nginx=1")
     container = hello.container("nginx-1")
-    hello.run("stop")
+    hello.run("stop", "nginx")
     container.reload()
     assert container.attrs["State"]["ExitCode"] == 0
     hello.down("--rmi", "local")
