@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from fleetctl.balancer.driver import Balancers
 from fleetctl.balancer.driver import Host as BalancerHost
 from fleetctl.check.readiness import Readiness
 from fleetctl.engine.base import Engine
-from fleetctl.errors import SubnetTaken
+from fleetctl.errors import FleetError, SubnetTaken
 from fleetctl.execute import WORKERS, execute
 from fleetctl.lock import fleet_lock
 from fleetctl.net.proc import routed_blocks
@@ -57,15 +58,23 @@ def chosen_services(fleet: Fleet, order: Order) -> list[Service]:
     return select_services(fleet, order.wishes.services, dependencies=order.wishes.dependencies)
 
 
-def look(fleet: Fleet, engine: Host, balancers: Balancers, services: Iterable[Service] = ()) -> Observed:
+def look(
+    fleet: Fleet,
+    engine: Host,
+    balancers: Balancers,
+    services: Iterable[Service] = (),
+    *,
+    needless: Collection[str] = (),
+) -> Observed:
     """What there is. Raises FleetError when a balancer that runs cannot be asked who is in its rotation: nothing could
-    be taken out of it before it stops."""
+    be taken out of it before it stops. Those of the services in `needless` may be silent."""
     observed = engine.observe(fleet.name, images=[service.image for service in services])
-    rotations = {
-        replica.id: balancers.look(replica.id, replica.name, fleet.services[replica.service].balance)
-        for replica in balancers_of(fleet, observed)
-        if replica.state == "running"
-    }
+    rotations = {}
+    for replica in balancers_of(fleet, observed):
+        if replica.state == "running":
+            with suppress(FleetError) if replica.service in needless else nullcontext():
+                balances = fleet.services[replica.service].balance
+                rotations[replica.id] = balancers.look(replica.id, replica.name, balances)
     return replace(observed, rotations=rotations, routes=routed_blocks() if engine.local else ())
 
 
@@ -199,12 +208,13 @@ def carry_out(
     *,
     stop: threading.Event,
     prepare: Prepare | None = None,
-    balanced: bool = True,
+    needless: Collection[str] = (),
+    rotations: bool = True,
 ) -> RunReport:
-    """Look, decide with `decide`, act: for the commands that need no images (down, stop, start, restart). Without
-    `balanced` nobody is taken out of rotation before it stops, and no balancer is asked."""
+    """Look, decide with `decide`, act: for the commands that need no images (down, stop, start, restart). `needless`
+    are the services whose balancers need not answer; without `rotations` none is asked."""
     with fleet_lock(engine.endpoint, fleet.name, order.doing), Balancers(engine, fleet.name, stop) as balancers:
-        observed = look(fleet, engine, balancers) if balanced else engine.observe(fleet.name)
+        observed = look(fleet, engine, balancers, needless=needless) if rotations else engine.observe(fleet.name)
         return Work(fleet, engine, balancers, listener, order, stop, prepare).run(decide(observed))
 
 

@@ -44,6 +44,7 @@ def run_plan(
             Order(doing=doing, wait_timeout=wait_timeout),
             stop=stop,
             prepare=progress.prepare,
+            needless=[service.name for service in chosen],
         )
 
     say_if_idle(run_to_end(work, command=doing))
@@ -71,7 +72,7 @@ def stop(source: FleetSource, services: tuple[str, ...], timeout: float | None) 
     run_plan(
         source,
         services,
-        lambda _, observed, chosen: plan_stop(observed, chosen, grace=timeout),
+        lambda fleet, observed, chosen: plan_stop(fleet, observed, chosen, grace=timeout),
         doing="stop",
     )
 
@@ -82,7 +83,9 @@ def stop(source: FleetSource, services: tuple[str, ...], timeout: float | None) 
 @grace_option
 @wait_option
 def restart(source: FleetSource, services: tuple[str, ...], timeout: float | None, wait_timeout: float) -> None:
-    """Restart replicas one after the other, the next when the one before is ready again."""
+    """Restart replicas one after the other, the next when the one before is ready again.
+
+    Where they are balanced each leaves the rotation first, and comes back into it."""
     from fleetctl.plan.power import plan_restart
 
     run_plan(

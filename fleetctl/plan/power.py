@@ -4,65 +4,87 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fleetctl.plan.actions import AwaitReplica, Ref, RestartReplica, StartReplica, StopReplica, UnpauseReplica
+from fleetctl.plan.actions import (
+    AwaitReplica,
+    ConfigureBalancer,
+    RestartReplica,
+    StartReplica,
+    StopReplica,
+    UnpauseReplica,
+)
+from fleetctl.plan.launch import ref
 from fleetctl.plan.order import is_one_shot
+from fleetctl.plan.rotation import Rotations, plan_entry, plan_leave
 from fleetctl.plan.steps import Draft, Plan
 from fleetctl.plan.teardown import steps_of_dependents
 from fleetctl.spec.model import Fleet, Service
 from fleetctl.state.observed import AT_REST, Observed, Replica
 
 
-def plan_stop(observed: Observed, services: Sequence[Service], *, grace: float | None = None) -> Plan:
-    """Stop the running replicas; a service stops before those it depends on."""
+def plan_stop(fleet: Fleet, observed: Observed, services: Sequence[Service], *, grace: float | None = None) -> Plan:
+    """Stop the running replicas, out of rotation first; a service stops before those it depends on, a balancer before
+    those it balances."""
     draft = Draft()
+    rotations = Rotations.of(draft, fleet, observed, leaving=services)
     stopped: dict[str, tuple[str, ...]] = {}
+    because = "stop was asked for"
     for service in reversed(services):
-        behind = steps_of_dependents(service, services, stopped)
-        stopped[service.name] = tuple(
-            draft.add(StopReplica(Ref(replica.name, id=replica.id), grace=grace), "stop was asked for", behind=behind)
-            for replica in observed.of_service(service.name)
-            if replica.state not in AT_REST
-        )
+        dependents, steps = steps_of_dependents(service, services, stopped), []
+        for replica in observed.of_service(service.name):
+            if replica.state not in AT_REST:
+                pools = rotations.pools(service.name)
+                after, behind = plan_leave(draft, pools, replica, because, behind=dependents)
+                steps.append(draft.add(StopReplica(ref(replica), grace=grace), because, after=after, behind=behind))
+        stopped[service.name] = tuple(steps)
     return draft.plan()
 
 
 def plan_start(fleet: Fleet, observed: Observed, services: Sequence[Service]) -> Plan:
-    """Start the replicas that are at rest, wake the paused, and wait until they are ready."""
+    """Start the replicas that are at rest, wake the paused, wait until they are ready, and bring them into rotation."""
     draft = Draft()
+    rotations = Rotations.of(draft, fleet, observed)
     before: tuple[str, ...] = ()
+    because = "start was asked for"
     for service in services:
         ready = []
         for replica in observed.of_service(service.name):
-            ref = Ref(replica.name, id=replica.id)
             if replica.state in ("created", "exited"):
-                step = draft.add(StartReplica(ref), "start was asked for", after=before)
+                after = before
+                if service.balance:
+                    after = (draft.add(ConfigureBalancer(ref(replica), service.balance), because, after=before),)
+                step = draft.add(StartReplica(ref(replica)), because, after=after)
             elif replica.state == "paused":
-                step = draft.add(UnpauseReplica(ref), "start was asked for", after=before)
+                step = draft.add(UnpauseReplica(ref(replica)), because, after=before)
             else:
                 continue
-            ready.append(
-                draft.add(
-                    AwaitReplica(ref, service, completed=is_one_shot(fleet, service)),
-                    "start was asked for",
-                    after=(step,),
-                )
-            )
+            ready.append(await_and_enter(draft, fleet, rotations, service, replica, because, after=step))
         before = tuple(ready) or before
     return draft.plan()
 
 
 def plan_restart(fleet: Fleet, observed: Observed, services: Sequence[Service], *, grace: float | None = None) -> Plan:
-    """Restart replicas one after the other within a service, the next when the one before is ready again."""
+    """Restart replicas one after the other within a service, the next when the one before is ready again; where they
+    are balanced, out of rotation and back into it."""
     draft = Draft()
+    rotations = Rotations.of(draft, fleet, observed)
     before: tuple[str, ...] = ()
+    because = "restart was asked for"
     for service in services:
         for replica in observed.of_service(service.name):
-            ref = Ref(replica.name, id=replica.id)
-            because = "restart was asked for"
-            step = draft.add(RestartReplica(ref, grace=grace), because, after=before)
-            awaited = AwaitReplica(ref, service, completed=is_one_shot(fleet, service))
-            before = (draft.add(awaited, because, after=(step,)),)
+            after, _ = plan_leave(draft, rotations.pools(service.name), replica, because, after=before)
+            step = draft.add(RestartReplica(ref(replica), grace=grace), because, after=after)
+            before = (await_and_enter(draft, fleet, rotations, service, replica, because, after=step),)
     return draft.plan()
+
+
+def await_and_enter(
+    draft: Draft, fleet: Fleet, rotations: Rotations, service: Service, replica: Replica, because: str, *, after: str
+) -> str:
+    """Add the steps that wait for a replica and bring it into rotation; returns the id of the last."""
+    awaited = AwaitReplica(ref(replica), service, completed=is_one_shot(fleet, service))
+    ready = (draft.add(awaited, because, after=(after,)),)
+    label = f"{service.name}-{replica.number}"
+    return (ready + plan_entry(draft, rotations.pools(service.name), label, ref(replica), because, after=ready))[-1]
 
 
 def plan_wait(fleet: Fleet, replicas: Iterable[Replica]) -> Plan:
@@ -70,6 +92,6 @@ def plan_wait(fleet: Fleet, replicas: Iterable[Replica]) -> Plan:
     draft = Draft()
     for replica in replicas:
         service = fleet.services[replica.service]
-        awaited = AwaitReplica(Ref(replica.name, id=replica.id), service, completed=is_one_shot(fleet, service))
+        awaited = AwaitReplica(ref(replica), service, completed=is_one_shot(fleet, service))
         draft.add(awaited, "it does not answer yet")
     return draft.plan()

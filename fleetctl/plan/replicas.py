@@ -28,7 +28,7 @@ from fleetctl.plan.networks import plan_doubles, plan_networks, plan_volumes
 from fleetctl.plan.order import is_one_shot, select_services
 from fleetctl.plan.reasons import changed_keys, describe_changes
 from fleetctl.plan.rollout import plan_replacements
-from fleetctl.plan.rotation import out_of_rotation, plan_entry, plan_retreat, plan_settings, plan_strays, pools_of
+from fleetctl.plan.rotation import Rotations, out_of_rotation, plan_entry, plan_retreat, plan_strays
 from fleetctl.plan.steps import Draft, Plan, Step
 from fleetctl.plan.teardown import plan_removal
 from fleetctl.plan.wishes import Wishes
@@ -72,7 +72,7 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
     networks = plan_networks(draft, fleet, observed, services, wishes)
     volumes = plan_volumes(draft, fleet, observed, services)
     works = {service.name: describe_work(fleet, service, observed, networks.refs, wishes) for service in services}
-    settled = plan_settings(draft, fleet, observed, staying(works, observed, networks.removed))
+    rotations = Rotations.of(draft, fleet, observed, staying=staying(works, observed, networks.removed))
     reached: dict[str, Reached] = {}
     steps: dict[str, tuple[str, ...]] = {}
     for service in services:
@@ -89,7 +89,7 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
         work = replace(
             works[service.name],
             after=tuple(dict.fromkeys(before)),
-            pools=pools_of(service.name, fleet, observed, settled),
+            pools=rotations.pools(service.name),
             balanced=tuple(step for balance in service.balance for step in steps.get(balance.service, ())),
             needed=service.name in needed,
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fleetctl.plan.actions import AddServer, ConfigureBalancer, DrainServer, Ref, RemoveReplica
 from fleetctl.plan.steps import Draft
-from fleetctl.spec.model import Balance, Fleet
+from fleetctl.spec.model import Balance, Fleet, Service
 from fleetctl.state.observed import Observed, Replica
 from fleetctl.state.rotation import Server
 
@@ -32,45 +32,54 @@ class Pool:
 Pools = tuple[Pool, ...]
 
 
-Settled = Mapping[str, tuple[str, ...]]
-"""Container id of each balancer that runs -> the steps that give it the settings of fleet.yaml."""
+@dataclass(frozen=True, slots=True)
+class Rotations:
+    """Where replicas are in rotation: at the balancers that run. Those that start in this run find their servers by
+    themselves. `settled` maps the container id of each to the steps that give it the settings of fleet.yaml."""
 
+    fleet: Fleet
+    observed: Observed
+    settled: Mapping[str, tuple[str, ...]]
 
-def plan_settings(draft: Draft, fleet: Fleet, observed: Observed, staying: Collection[str]) -> Settled:
-    """Add the steps that give the balancers that run, and whose ids are in `staying`, the settings of fleet.yaml where
-    they have others. The rest keep theirs until they are replaced or removed."""
-    settled: dict[str, tuple[str, ...]] = {}
-    for balancer in balancers_of(fleet, observed):
-        rotation, service = observed.rotations.get(balancer.id), fleet.services[balancer.service]
-        if rotation is None:
-            continue
-        settled[balancer.id] = ()
-        if balancer.id in staying and not rotation.settled:
-            action = ConfigureBalancer(Ref(balancer.name, id=balancer.id), service.balance, running=True)
-            settled[balancer.id] = (draft.add(action, f"services.{service.name}.x-fleet.balance changed"),)
-    return settled
+    @classmethod
+    def of(
+        cls,
+        draft: Draft,
+        fleet: Fleet,
+        observed: Observed,
+        *,
+        staying: Collection[str] = (),
+        leaving: Collection[Service] = (),
+    ) -> Rotations:
+        """Add the steps that give the balancers whose ids are in `staying` the settings of fleet.yaml where they have
+        others; the rest keep theirs until they are replaced or removed. Those of the services in `leaving` do not
+        matter any more."""
+        settled: dict[str, tuple[str, ...]] = {}
+        gone = {service.name for service in leaving}
+        for balancer in balancers_of(fleet, observed):
+            rotation, service = observed.rotations.get(balancer.id), fleet.services[balancer.service]
+            if rotation is None or service.name in gone:
+                continue
+            settled[balancer.id] = ()
+            if balancer.id in staying and not rotation.settled:
+                action = ConfigureBalancer(Ref(balancer.name, id=balancer.id), service.balance, running=True)
+                settled[balancer.id] = (draft.add(action, f"services.{service.name}.x-fleet.balance changed"),)
+        return cls(fleet, observed, settled)
 
-
-def pools_of(service_name: str, fleet: Fleet, observed: Observed, settled: Settled) -> Pools:
-    """Where the service's replicas are in rotation: at the balancers that run. Those that start in this run find their
-    servers by themselves."""
-    found = []
-    for balancer in balancers_of(fleet, observed):
-        if balancer.id not in settled:
-            continue
-        servers, balances = observed.rotations[balancer.id].servers, fleet.services[balancer.service].balance
-        found += [
-            Pool(
-                Ref(balancer.name, id=balancer.id),
-                balance,
-                balances,
-                servers.get(balance.pool, ()),
-                settled[balancer.id],
-            )
-            for balance in balances
-            if balance.service == service_name and (balance.pool in servers or settled[balancer.id])
-        ]
-    return tuple(found)
+    def pools(self, service_name: str) -> Pools:
+        """All the pools that the service's replicas belong in."""
+        found = []
+        for balancer in balancers_of(self.fleet, self.observed):
+            if balancer.id not in self.settled:
+                continue
+            servers = self.observed.rotations[balancer.id].servers
+            balances, settled = self.fleet.services[balancer.service].balance, self.settled[balancer.id]
+            found += [
+                Pool(Ref(balancer.name, id=balancer.id), one, balances, servers.get(one.pool, ()), settled)
+                for one in balances
+                if one.service == service_name and (one.pool in servers or settled)
+            ]
+        return tuple(found)
 
 
 def balancers_of(fleet: Fleet, observed: Observed) -> list[Replica]:

@@ -59,8 +59,13 @@ def plan_teardown(
 def steps_of_dependents(
     service: Service, services: Iterable[Service], steps: Mapping[str, tuple[str, ...]]
 ) -> tuple[str, ...]:
-    """The steps noted for the services that depend on this one."""
-    return tuple(step for other in services if service.name in other.depends_on for step in steps.get(other.name, ()))
+    """The steps noted for the services that depend on this one or balance it."""
+    return tuple(
+        step
+        for other in services
+        if service.name in other.depends_on or any(balance.service == service.name for balance in other.balance)
+        for step in steps.get(other.name, ())
+    )
 
 
 def plan_removal(

@@ -33,10 +33,16 @@ PAST = {
     "connect": "connected",
     "disconnect": "disconnected",
     "wait": "waited",
+    "configure": "configured",
+    "add server": "in rotation",
+    "drain server": "out of rotation",
+    "tally": "tallied",
 }
 
 
 def done_text(action_verb: str) -> str:
+    if action_verb in PAST:
+        return PAST[action_verb]
     head, _, tail = action_verb.partition(" ")
     past = {"build": "built", "pull": "pulled", **PAST}.get(head, head)
     return f"{past} {tail}".rstrip()

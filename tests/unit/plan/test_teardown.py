@@ -57,6 +57,6 @@ def test_down_without_a_file_removes_everything_of_the_fleet(stage: tuple[Memory
 def test_stopping_keeps_the_same_order(stage: tuple[MemoryEngine, Fleet]) -> None:
     """And leaves what is at rest alone."""
     engine, fleet = stage
-    plan = plan_stop(engine.observe(fleet.name), select_services(fleet))
+    plan = plan_stop(fleet, engine.observe(fleet.name), select_services(fleet))
     assert behind(plan, "stop f-db-1") == {"stop f-web-1"}
     assert behind(plan, "stop f-other-1") == set()
