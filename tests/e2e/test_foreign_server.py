@@ -20,6 +20,7 @@ IMAGE = "fleetctl-example/nginx"
 @pytest.fixture
 def hello(fleet: Project) -> Project:
     """The example under a name of this test's own, with the base that the other images have."""
+    check_compose_accepts(EXAMPLE / "fleet.yaml")
     chosen = re.search(r"^FLEET_BASE=(.+)$", (ROOT / ".env").read_text(), re.MULTILINE)
     assert chosen is not None, "'make base' chooses one"
     base = chosen[1]
