@@ -27,7 +27,7 @@ HINTS = {
     "foreign": "'fleetctl ps -a' shows what runs; does another container answer to the service's name?",
     "duplicate": "every container has to make an identity of its own when it starts, not when its image is built",
     "wandering": "the identity has to be made once in each container, before its server starts workers",
-    "failed": "'fleetctl logs' and 'fleetctl diagnose' say more",
+    "failed": "'fleetctl diagnose' says why a server does not answer, and 'fleetctl logs' what it says itself",
     "nameless": "x-fleet: {http: {identity: …}} says where in an answer the identity stands; --path asks another one",
     "order": "verify again while nobody else asks",
     "uneven": "verify again while nobody else asks",

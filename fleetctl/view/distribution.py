@@ -19,7 +19,7 @@ COLUMNS = (
     Column("INSTANCE", spare=2, least=IDENTITY),
     Column("ANSWERS", right=True),
     Column("SHARE", right=True),
-    Column("BAR", spare=3),
+    Column("BAR", spare=1),
 )
 BAR = 24
 """Terminal cells of the longest bar."""
@@ -49,7 +49,8 @@ def title(verified: Verified) -> str:
 
 def show_distribution(found: Distribution) -> None:
     most = max((share.answers for share in found.shares), default=0)
-    show_table(COLUMNS, [row(share, found.answered, most) for share in found.shares[:ROWS]])
+    if found.shares:
+        show_table(COLUMNS, [row(share, found.answered, most) for share in found.shares[:ROWS]])
     if len(found.shares) > ROWS:
         write(f"and {len(found.shares) - ROWS} more")
     write(summary(found))
