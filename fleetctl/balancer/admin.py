@@ -30,21 +30,31 @@ class Pipe(Protocol):
 
 
 class Admin:
-    """One session, for many threads: a command at a time."""
+    """One session, for many threads: a command at a time. The first answer that does not come ends it: one that came
+    later would be taken for the next command's."""
 
     def __init__(self, pipe: Pipe, name: str) -> None:
         self.pipe = pipe
         self.name = name
+        self.ended = False
         self._lock = threading.Lock()
-        self._exchange("prompt")
+        self.ask("prompt")
 
     def close(self) -> None:
-        self.pipe.close()
+        if not self.ended:
+            self.ended = True
+            self.pipe.close()
 
     def ask(self, command: str) -> str:
         """What the balancer answers to one command. Raises FleetError when it does not."""
         with self._lock:
-            return self._exchange(command)
+            if self.ended:
+                raise self._silent("ended the conversation")
+            try:
+                return self._exchange(command)
+            except BaseException:
+                self.close()
+                raise
 
     def order(self, command: str) -> None:
         """Have a command carried out, which a word of any kind would say failed. Raises FleetError with that word."""

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from fleetctl.balancer.admin import Admin, Pipe, read_rotation
@@ -15,7 +15,7 @@ from fleetctl.errors import FleetError
 from fleetctl.plan.actions import AddServer, ConfigureBalancer, DrainServer, RotationAction
 from fleetctl.spec.model import Balance
 from fleetctl.state.observed import Replica
-from fleetctl.state.rotation import Rotation, Server, server_name
+from fleetctl.state.rotation import Rotation, Server, Traffic, server_name
 
 CONNECT = ("socat", "-", f"UNIX-CONNECT:{SOCKET}")
 LOOK_EVERY = 0.1
@@ -37,6 +37,17 @@ class Host(Protocol):
     def signal(self, container_id: str, name: str) -> None: ...
 
 
+@dataclass(slots=True)
+class Count:
+    """How a balancer's traffic is counted over a run: what it said at first, what processes that were followed by
+    another have counted, and whether something was changed in its rotation."""
+
+    name: str
+    first: Traffic
+    carried: Traffic = field(default_factory=Traffic)
+    changed: bool = False
+
+
 class Balancers:
     """All balancers of one fleet, for many threads; one admin session each, opened when it is needed."""
 
@@ -45,6 +56,7 @@ class Balancers:
         self.fleet_name = fleet_name
         self.stop = stop or threading.Event()
         self._admins: dict[str, Admin] = {}
+        self._counts: dict[str, Count] = {}
         self._opening = threading.Lock()
         self._writing = threading.Lock()
 
@@ -62,7 +74,19 @@ class Balancers:
         """Who is in rotation there, and whether its settings are these. Raises FleetError when its admin socket does
         not answer."""
         rotation = read_rotation(self.admin(balancer_id, name), balancer_id)
+        self._counts.setdefault(balancer_id, Count(name, rotation.traffic))
         return replace(rotation, settled=rotation.digest == settings_digest(balances))
+
+    def traffic(self) -> dict[str, Traffic]:
+        """What the balancers that were changed have counted since they were looked at first, by their names. Those that
+        cannot be asked any more are left out."""
+        found = {}
+        for balancer_id, count in self._counts.items():
+            if count.changed:
+                with suppress(FleetError):
+                    now = read_rotation(self.admin(balancer_id, count.name), balancer_id).traffic
+                    found[count.name] = count.carried + now - count.first
+        return found
 
     def lack(self, balancer: Replica, balances: Sequence[Balance]) -> str | None:
         """What a balancer still lacks to be ready, None when it runs with these settings."""
@@ -75,9 +99,10 @@ class Balancers:
 
     def admin(self, balancer_id: str, name: str) -> Admin:
         with self._opening:
-            if balancer_id not in self._admins:
-                self._admins[balancer_id] = Admin(self.host.open_pipe(balancer_id, CONNECT), name)
-            return self._admins[balancer_id]
+            admin = self._admins.get(balancer_id)
+            if admin is None or admin.ended:
+                admin = self._admins[balancer_id] = Admin(self.host.open_pipe(balancer_id, CONNECT), name)
+            return admin
 
     def forget(self, balancer_id: str) -> None:
         """Open a new session next time: the process behind this one is another, or none."""
@@ -90,6 +115,8 @@ class Balancers:
 
     def apply(self, action: RotationAction, progress: Callable[[str], None]) -> str:
         """Do one thing; returns what is worth telling of it, else ''. Raises FleetError."""
+        if action.balancer.id in self._counts:
+            self._counts[action.balancer.id].changed = True
         match action:
             case ConfigureBalancer():
                 return self.configure(action, progress)
@@ -105,8 +132,15 @@ class Balancers:
             present = self.host.observe_replicas(self.fleet_name)
             self.write(balancer_id, action.balances, places_of(action.balances, present, self.networks(balancer_id)))
             return ""
-        before = self.look(balancer_id, name, action.balances)
-        self.write(balancer_id, action.balances, admitted(before))
+        rotation = self.look(balancer_id, name, action.balances)
+        before = admitted(rotation)
+        ids = {place.name.rpartition(".")[2] for places in before.values() for place in places}
+        served = [one for one in self.host.observe_replicas(self.fleet_name) if one.id[:12] in ids]
+        # A pool of another name, as one on another port has, takes them over from the start.
+        self.write(balancer_id, action.balances, places_of(action.balances, served, self.networks(balancer_id)))
+        # The next process begins to count anew.
+        count = self._counts[balancer_id]
+        count.carried, count.first = count.carried + rotation.traffic - count.first, Traffic()
         self.host.signal(balancer_id, "USR2")
         self.forget(balancer_id)
         deadline = time.monotonic() + RELOADED_WITHIN
@@ -138,9 +172,10 @@ class Balancers:
             known = None
         if known is None:
             refuse_surprise(admin, admin.ask(f"add server {path} {place.endpoint} {SERVER}"), "New server registered")
-        # Nothing is sent to it before the balancer has seen by itself that it answers.
-        admin.order(f"set server {path} state drain")
-        if known is None:
+        if known is None or known.admission != "ready":
+            # Nothing is sent to it before the balancer has seen by itself that it answers. One that is known may have
+            # been left unchecked by a run that was killed.
+            admin.order(f"set server {path} state drain")
             admin.order(f"enable health {path}")
         deadline = time.monotonic() + HEALTHY_WITHIN
         while not self.stop.is_set():
@@ -171,18 +206,19 @@ class Balancers:
         # From here on a restarted balancer does not know it any more, either.
         self.save(admin, balancer_id, action.balances)
         deadline = time.monotonic() + balance.drain_timeout
-        cut = 0
-        while server := self.server(admin, balancer_id, balance.pool, name):
-            cut = server.sessions
-            if not cut or time.monotonic() > deadline or self.stop.is_set():
+        while (server := self.server(admin, balancer_id, balance.pool, name)) and server.sessions:
+            if time.monotonic() > deadline:
                 break
-            progress(f"draining: {cut} {'request' if cut == 1 else 'requests'} under way")
-            self.stop.wait(LOOK_EVERY)
-        self.remove(admin, path)
-        if not cut:
+            progress(f"draining: {requests(server.sessions)} under way")
+            if self.stop.wait(LOOK_EVERY):
+                # Whoever is in a hurry cuts nothing: the next run goes on here.
+                return ""
+        if server is None:
             return ""
-        requests = f"{cut} {'request was' if cut == 1 else 'requests were'}"
-        return f"{requests} cut after {balance.drain_timeout:g} s (drain_timeout)"
+        self.remove(admin, path)
+        if not server.sessions:
+            return ""
+        return f"{requests(server.sessions)} cut after {balance.drain_timeout:g} s (drain_timeout)"
 
     def remove(self, admin: Admin, path: str) -> None:
         """Delete a server; its sessions end with it."""
@@ -221,6 +257,10 @@ class Balancers:
 
 GOOD = ("L7OK", "L7OKC")
 """What the last check of a server says when it was answered with success (Management Guide, section 9.1)."""
+
+
+def requests(count: int) -> str:
+    return f"{count} {'request' if count == 1 else 'requests'}"
 
 
 def identify(container_id: str | None) -> str:
