@@ -254,6 +254,9 @@ def evenly(series: Series, present: Sequence[Share]) -> Judged:
 
 def by_chance(present: Sequence[Share], promise: Promise) -> Judged:
     """Equally likely replicas have shares that differ by no more than chance makes likely."""
+    notes = (f"the order is not judged: {promise.why}",) if promise.why else ()
+    if len(present) < 2:
+        return Judged(notes=notes)
     total, even = sum(share.answers for share in present), 1 / len(present)
     slack = DEVIATIONS * sqrt(total * even * (1 - even))
     chance = f"{total * even:.0f} ± {slack:.0f}"
@@ -264,7 +267,7 @@ def by_chance(present: Sequence[Share], promise: Promise) -> Judged:
             for one in odd
         ),
         () if odd else (f"the shares differ no more than by chance ({chance})",),
-        (f"the order is not judged: {promise.why}",) if promise.why else (),
+        notes,
     )
 
 

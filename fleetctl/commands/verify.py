@@ -42,12 +42,14 @@ HINTS = {
     "-n",
     "--requests",
     type=click.IntRange(1, MOST_REQUESTS),
+    metavar="N",
     help="How often to ask.  [default: 10 times as often as there are replicas, at least 100]",
 )
 @click.option(
     "-c",
     "--concurrency",
     type=click.IntRange(1, MOST_AT_ONCE),
+    metavar="N",
     default=1,
     show_default=True,
     help="Clients that ask at the same time.",
@@ -67,7 +69,7 @@ HINTS = {
     show_default=True,
     help="Who spreads the requests: the fleet's balancer, or Docker's name server.",
 )
-@click.option("--url", help="Ask there instead: a balancer that is not the fleet's.")
+@click.option("--url", metavar="URL", help="Ask there instead: a balancer that is not the fleet's.")
 @click.option("--fresh/--keep-alive", help="Open a connection for every request.  [default: only with --url]")
 @format_option
 @click.pass_context

@@ -125,6 +125,9 @@ def verified_entry(one: Verified) -> Document:
         "wanted": found.wanted,
         "concurrency": found.concurrency,
         "answered": found.answered,
+        "seconds": round(found.seconds, 6),
+        "per_second": round(rate(found), 1),
+        "milliseconds": {"p50": rounded(found.median), "p99": rounded(found.p99)},
         "failures": dict(found.failures),
         "shares": [
             {"replicas": list(share.replicas), "identities": list(share.identities), "answers": share.answers}
@@ -135,9 +138,6 @@ def verified_entry(one: Verified) -> Document:
         ],
         "kept": list(found.kept),
         "notes": list(found.notes),
-        "seconds": round(found.seconds, 6),
-        "per_second": round(rate(found), 1),
-        "milliseconds": {"p50": rounded(found.median), "p99": rounded(found.p99)},
     }
 
 
