@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,8 @@ from fleetctl.commands.session import opened, select_replicas
 from fleetctl.state.observed import AT_REST
 
 if TYPE_CHECKING:
+    from fleetctl.engine.docker_host import DockerHost
+    from fleetctl.inquiry.rotation import Told
     from fleetctl.spec.model import Fleet
     from fleetctl.state.observed import Replica
 
@@ -41,7 +44,8 @@ def command(
     no_trunc: bool,
     output: str,
 ) -> None:
-    """List the replicas with their addresses and the identity each of them gives right now."""
+    """List the replicas with their addresses and the identity each of them gives right now; where the fleet has a
+    balancer, with whether they are in its rotation, too."""
     from fleetctl.view.documents import replicas_document, show_document
     from fleetctl.view.tables import show_replicas
     from fleetctl.view.terminal import write
@@ -61,13 +65,21 @@ def command(
             for replica in replicas:
                 write(replica.id if no_trunc else replica.id[:12])
             return
-        instances = identify(fleet, replicas, host=engine.host)
+        with ThreadPoolExecutor(1) as aside:
+            asked = aside.submit(ask_rotation, fleet, engine, everything)
+            instances = identify(fleet, replicas, host=engine.host)
+            told = asked.result()
+        standings = stand(fleet, everything, told) if told is not None else None
         if output == "json":
-            document = replicas_document(fleet, engine.inspect(replicas), instances)
+            document = replicas_document(fleet, engine.inspect(replicas), instances, standings)
             show_document(document)
             return
-    show_replicas(replicas, {name: identity or "-" for name, identity in instances.items()}, full=no_trunc)
+    shown = {name: standing or "-" for name, standing in standings.items()} if standings is not None else None
+    identities = {name: identity or "-" for name, identity in instances.items()}
+    show_replicas(replicas, identities, full=no_trunc, standings=shown)
     tell_drift(fleet, everything, names, shown=replicas)
+    if told is not None:
+        tell_rotation_drift(fleet, everything, told, names)
 
 
 def parse_filters(filters: Iterable[str]) -> list[tuple[str, str]]:
@@ -101,6 +113,25 @@ def identify(fleet: Fleet, replicas: Sequence[Replica], *, host: str | None) -> 
     return {reply.replica: reply.identity for reply in check_replicas(pairs, host=host, timeout=2.0)}
 
 
+def ask_rotation(fleet: Fleet, engine: DockerHost, replicas: Sequence[Replica]) -> Told | None:
+    """What the fleet's balancers tell; None where it has none."""
+    if not any(service.balance for service in fleet.services.values()):
+        return None
+    from fleetctl.balancer.driver import Balancers
+    from fleetctl.inquiry.rotation import ask_balancers
+
+    with Balancers(engine, fleet.name) as balancers:
+        return ask_balancers(fleet, replicas, balancers)
+
+
+def stand(fleet: Fleet, replicas: Sequence[Replica], told: Told) -> dict[str, str | None]:
+    """How each replica stands with its balancers, by name."""
+    from fleetctl.view.rotation import standing
+
+    pools = told.pools(fleet, replicas)
+    return {replica.name: standing(pools.get(replica.service), replica) for replica in replicas}
+
+
 def tell_drift(fleet: Fleet, everything: Sequence[Replica], names: Sequence[str], *, shown: Sequence[Replica]) -> None:
     """Say on stderr where what runs is not what the file asks for."""
     from fleetctl.view.terminal import note, warn
@@ -119,3 +150,21 @@ def tell_drift(fleet: Fleet, everything: Sequence[Replica], names: Sequence[str]
     hidden = len([replica for replica in everything if replica.state in AT_REST and replica not in shown])
     if hidden and not names:
         note(f"({hidden} not running; -a shows {'it' if hidden == 1 else 'them'})")
+
+
+def tell_rotation_drift(fleet: Fleet, everything: Sequence[Replica], told: Told, names: Sequence[str]) -> None:
+    """Say on stderr where a replica that runs is not in rotation, or not as it should be."""
+    from fleetctl.plan.rotation import out_of_rotation
+    from fleetctl.view.terminal import warn
+
+    by_id = {replica.id: replica for replica in everything}
+    for container_id, error in told.silent.items():
+        warn(f"who is in rotation at {by_id[container_id].name} is not known: {error.message}")
+    pools = told.pools(fleet, everything)
+    for replica in everything:
+        own = pools.get(replica.service)
+        if not own or replica.state != "running" or (names and replica.service not in names):
+            continue
+        why = out_of_rotation(own, replica)
+        if why is not None:
+            warn(f"{replica.name}: {why}; 'fleetctl up' makes it so")

@@ -25,9 +25,15 @@ def show_document(document: Mapping[str, Any]) -> None:
     write(json.dumps(document, indent=2))
 
 
-def replicas_document(fleet: Fleet, replicas: Iterable[Replica], instances: Mapping[str, str | None]) -> Document:
+def replicas_document(
+    fleet: Fleet,
+    replicas: Iterable[Replica],
+    instances: Mapping[str, str | None],
+    standings: Mapping[str, str | None] | None = None,
+) -> Document:
     """`ps --format json`; times are RFC 3339 in UTC. Networks have their key of fleet.yaml, those that are not in it
-    their name in the engine."""
+    their name in the engine. `instances` and `standings` in rotation are by the replicas' names."""
+    standings = standings or {}
     keys = {network.engine_name: key for key, network in fleet.networks.items()}
     return {
         "schema": SCHEMA,
@@ -60,6 +66,7 @@ def replicas_document(fleet: Fleet, replicas: Iterable[Replica], instances: Mapp
                     for name, endpoint in replica.endpoints.items()
                 },
                 "instance": instances.get(replica.name),
+                "rotation": standings.get(replica.name),
             }
             for replica in replicas
         ],

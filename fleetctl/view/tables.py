@@ -140,16 +140,24 @@ PS_COLUMNS = (
     Column("PORTS", spare=6),
     Column("IP"),
     Column("INSTANCE", spare=5, least=IDENTITY),
+    Column("ROTATION", spare=3),
 )
 
 
 def show_replicas(
-    replicas: Iterable[Replica], instances: Mapping[str, str], *, full: bool, now: datetime | None = None
+    replicas: Iterable[Replica],
+    instances: Mapping[str, str],
+    *,
+    full: bool,
+    standings: Mapping[str, str] | None = None,
+    now: datetime | None = None,
 ) -> None:
-    """The table of `ps`; `instances` maps replica names to the identity each gave, or to why it gave none."""
+    """The table of `ps`; `instances` maps replica names to the identity each gave, or to why it gave none, `standings`
+    to how they stand with their balancers, None where the fleet has no balancer."""
     now = now or datetime.now(UTC)
+    columns = PS_COLUMNS if standings is not None else PS_COLUMNS[:-1]
     show_table(
-        PS_COLUMNS,
+        columns,
         [
             (
                 replica.name,
@@ -161,7 +169,8 @@ def show_replicas(
                 ", ".join(port_text(port) for port in replica.ports),
                 ", ".join(endpoint.ipv4 for endpoint in replica.endpoints.values() if endpoint.ipv4) or "-",
                 instances.get(replica.name, "-"),
-            )
+                (standings or {}).get(replica.name, "-"),
+            )[: len(columns)]
             for replica in replicas
         ],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import datetime
 from io import StringIO
 
@@ -18,9 +18,10 @@ HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
 def redraw(show: Callable[[], None]) -> None:
-    """Show in place of what the terminal has, cut to its height; nothing flickers, since nothing is erased first."""
+    """Show in place of what the terminal has, remarks on stderr with it, cut to its height; nothing flickers, since
+    nothing is erased first."""
     written = Captured()
-    with redirect_stdout(written):
+    with redirect_stdout(written), redirect_stderr(written):
         show()
     size = shutil.get_terminal_size()
     lines = written.getvalue().splitlines()
