@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext, suppress
@@ -21,12 +22,13 @@ from fleetctl.plan.images import plan_images
 from fleetctl.plan.order import select_services
 from fleetctl.plan.outcome import Listener, RunReport
 from fleetctl.plan.power import plan_wait
+from fleetctl.plan.release import describe_return, failed_updates, former_release, with_returns
 from fleetctl.plan.replicas import plan_replicas
 from fleetctl.plan.rotation import balancers_of
 from fleetctl.plan.steps import Plan
 from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.model import Fleet, PullPolicy, Service
-from fleetctl.state.observed import Observed, ObservedImage, Replica
+from fleetctl.state.observed import Observed, ObservedImage, Release, Replica
 
 LOOK_AGAIN = 20
 """How often a run looks at most while it loses races for a subnet; it leaves each one lost to whoever has won."""
@@ -135,16 +137,73 @@ def deploy(
             if report.failures or report.interrupted:
                 return report
             observed = look(fleet, engine, balancers, services)
-        lost: set[str] = set()
-        for _ in range(LOOK_AGAIN):
-            plan = plan_replicas(fleet, replace(observed, routes=(*observed.routes, *sorted(lost))), order.wishes)
-            latest = work.run(plan)
-            lost_now = lost_subnets(latest)
-            if not lost_now or latest.interrupted or no_choice(fleet):
-                break
-            lost |= lost_now
-            observed = look(fleet, engine, balancers, services)
-        return report + latest
+        latest = converge(work, observed, services)
+        failed = failed_updates(latest, observed, services) if not latest.interrupted else []
+        if failed:
+            back = go_back(work, failed)
+            names = () if back.failures or back.interrupted else tuple(service.name for service, _ in failed)
+            latest += replace(back, rolled_back=names)
+        return report + latest + RunReport(traffic=balancers.traffic())
+
+
+def converge(work: Work, observed: Observed, services: Sequence[Service]) -> RunReport:
+    """Execute the plan from what is observed, and another one as often as a network loses the race for its subnet."""
+    lost: set[str] = set()
+    fleet, order = work.fleet, work.order
+    for _ in range(LOOK_AGAIN):
+        plan = plan_replicas(fleet, replace(observed, routes=(*observed.routes, *sorted(lost))), order.wishes)
+        latest = work.run(plan)
+        lost_now = lost_subnets(latest)
+        if not lost_now or latest.interrupted or no_choice(fleet):
+            break
+        lost |= lost_now
+        observed = look(fleet, work.engine, work.balancers, services)
+    return latest
+
+
+def go_back(work: Work, releases: Sequence[tuple[Service, Release]]) -> RunReport:
+    """Put former releases of services back."""
+    fleet, engine = work.fleet, work.engine
+    observed = look(fleet, engine, work.balancers)
+    returns = [describe_return(fleet, service, observed, release) for service, release in releases]
+    references = {reference for one in returns for reference in (one.image_id, one.service.image)}
+    images = engine.observe(fleet.name, images=references).images
+    former, foreseen = with_returns(fleet, replace(observed, images=images), returns)
+    refuse_changed_files(one.service for one in returns)
+    names = tuple(one.service.name for one in returns)
+    wishes = Wishes(services=names, dependencies=False, grace=work.order.wishes.grace)
+    return replace(work, fleet=former).run(plan_replicas(former, foreseen, wishes))
+
+
+def refuse_changed_files(services: Iterable[Service]) -> None:
+    """Raise FleetError where a config or secret that a former release mounts has other content by now."""
+    for service in services:
+        for file in service.files:
+            data = file.source.read_bytes() if file.source.is_file() else b""
+            if hashlib.sha256(data).hexdigest() != file.content_digest:
+                raise FleetError(
+                    f"{file.kind} {file.name} ({file.source}) was another in the former release of {service.name}",
+                    hint="bring the file's former content back, and run the command again",
+                )
+
+
+def roll_back(
+    fleet: Fleet,
+    engine: Host,
+    listener: Listener,
+    order: Order,
+    *,
+    stop: threading.Event,
+    prepare: Prepare | None = None,
+) -> RunReport:
+    """Put the former releases of the chosen services back, whatever fleet.yaml says of today's. Raises FleetError where
+    one has none."""
+    services = chosen_services(fleet, order)
+    with fleet_lock(engine.endpoint, fleet.name, order.doing), Balancers(engine, fleet.name, stop) as balancers:
+        work = Work(fleet, engine, balancers, listener, order, stop, prepare)
+        observed = look(fleet, engine, balancers)
+        report = go_back(work, [(service, former_release(observed, service)) for service in services])
+        return report + RunReport(traffic=balancers.traffic())
 
 
 def lost_subnets(report: RunReport) -> set[str]:
@@ -215,7 +274,8 @@ def carry_out(
     are the services whose balancers need not answer; without `rotations` none is asked."""
     with fleet_lock(engine.endpoint, fleet.name, order.doing), Balancers(engine, fleet.name, stop) as balancers:
         observed = look(fleet, engine, balancers, needless=needless) if rotations else engine.observe(fleet.name)
-        return Work(fleet, engine, balancers, listener, order, stop, prepare).run(decide(observed))
+        report = Work(fleet, engine, balancers, listener, order, stop, prepare).run(decide(observed))
+        return report + RunReport(traffic=balancers.traffic())
 
 
 def await_replicas(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from fleetctl.errors import FleetError, Interrupted
+from fleetctl.errors import FleetError, Interrupted, RolledBack
 
 if TYPE_CHECKING:
     from fleetctl.engine.docker_host import DockerHost
@@ -92,19 +92,40 @@ def run_to_end(work: Work, *, command: str) -> RunReport:
                     f"interrupted; run 'fleetctl {command}' again to go on", signal_number=stop.number
                 ) from None
             raise
+    tell_traffic(report)
     conclude(report, stop.number, command)
     return report
 
 
+def tell_traffic(report: RunReport) -> None:
+    """Say which requests were cut, and what the balancers counted while replicas came and went."""
+    from fleetctl.plan.actions import target
+    from fleetctl.view.terminal import note, warn
+
+    for result in report.results:
+        if result.told:
+            warn(f"{target(result.step.action)}: {result.told}")
+    for name, traffic in report.traffic.items():
+        requests = f"{traffic.requests:,} {'request' if traffic.requests == 1 else 'requests'}"
+        again = f", {traffic.retried:,} asked again" if traffic.retried else ""
+        note(f"{name}: {requests} meanwhile, {traffic.failed:,} failed{again}")
+
+
 def conclude(report: RunReport, number: int, command: str) -> None:
-    """Show what failed, and raise what the run ends with, if anything: the interruption by signal `number`, or else
-    the gravest failure."""
+    """Show what failed, and raise what the run ends with, if anything: the interruption by signal `number`, that a
+    former release serves again, or else the gravest failure."""
     from fleetctl.view.terminal import show_error
 
     errors = [failure.error for failure in report.failures if failure.error is not None]
     end: FleetError | None = max(errors, key=lambda error: error.exit_code, default=None)
     if report.interrupted:
         end = interrupted(report, number, command)
+    elif report.rolled_back:
+        names = ", ".join(report.rolled_back)
+        end = RolledBack(
+            f"the update of {names} failed and was rolled back: the former release serves",
+            hint=f"mend what failed, and run 'fleetctl {command}' again",
+        )
     shown: set[str] = set()
     for error in errors:
         if error is not end and error.message not in shown:

@@ -10,6 +10,7 @@ from typing import Any
 from fleetctl.engine import labels
 from fleetctl.plan.actions import CreateNetwork, CreateReplica, CreateVolume
 from fleetctl.spec.model import FileMount, Healthcheck, Membership, Mount, Service, Subnet
+from fleetctl.spec.release import pack
 
 NANOSECONDS = 1_000_000_000
 Body = dict[str, Any]
@@ -17,7 +18,7 @@ Body = dict[str, Any]
 
 def container_body(action: CreateReplica, network_id: str | None, run: str) -> Body:
     """The body of POST /containers/create; `network_id` is that of the replica's first network."""
-    service = action.service
+    service, before = action.service, action.previous
     body: Body = {
         "Image": service.image,
         "Env": [f"{key}={value}" for key, value in service.environment.items()],
@@ -27,6 +28,9 @@ def container_body(action: CreateReplica, network_id: str | None, run: str) -> B
             labels.SERVICE: service.name,
             labels.REPLICA: str(action.number),
             labels.DIGESTS: compact(action.digests),
+            labels.RELEASE: pack(service),
+            # Said also where it is empty: else a label of the image would be taken for it.
+            labels.PREVIOUS: f"{before.image_id} {before.packed}" if before is not None else "",
             labels.RUN: run,
         },
         "ExposedPorts": {port: {} for port in exposed_ports(service)},

@@ -19,6 +19,7 @@ from fleetctl.state.observed import (
     ObservedNetwork,
     ObservedVolume,
     Published,
+    Release,
     Replica,
     ReplicaState,
 )
@@ -54,7 +55,15 @@ def replica_from_list(entry: Json) -> Replica:
         run=marks.get(labels.RUN, ""),
         exit_code=int(code.group(1)) if code else None,
         fleet=marks.get(labels.FLEET, ""),
+        release=release_from_label(f"{entry.get('ImageID') or ''} {marks.get(labels.RELEASE, '')}"),
+        previous=release_from_label(marks.get(labels.PREVIOUS, "")),
     )
+
+
+def release_from_label(text: str) -> Release | None:
+    """Image id and release; None where a label has not both."""
+    image_id, _, packed = text.partition(" ")
+    return Release(image_id, packed) if image_id and packed else None
 
 
 def own_name(names: list[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fleetctl.spec.model import Balance, Build, Membership, Network, Service, Subnet, Volume
+from fleetctl.state.observed import Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ class CreateReplica:
     membership: Membership = field(default_factory=Membership)
     user: str | None = None
     volumes: Mapping[str, str] = field(default_factory=dict)
+    previous: Release | None = None
+    """What this release is to replace."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fleetctl.plan.actions import (
@@ -15,11 +15,12 @@ from fleetctl.plan.actions import (
     StartReplica,
 )
 from fleetctl.plan.order import is_one_shot
+from fleetctl.plan.reasons import changed_keys
 from fleetctl.plan.rotation import Pools, plan_entry
 from fleetctl.plan.steps import Draft
 from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.model import Fleet, Membership, Service
-from fleetctl.state.observed import ObservedImage, Replica
+from fleetctl.state.observed import ObservedImage, Release, Replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class ServiceWork:
     """Where its replicas are in rotation."""
     balanced: tuple[str, ...] = ()
     """Of a balancer: the steps of the services that it balances."""
+    previous: Release | None = None
+    """What today's release is to replace."""
     needed: bool = False
     """Whether other services wait for this one, so that running replicas have to be awaited, too."""
 
@@ -111,6 +114,7 @@ def plan_launch(
             membership=service.networks[first] if first else Membership(),
             user=service.user or (None if work.image.user else service.default_user),
             volumes={key: volume.engine_name for key, volume in work.fleet.volumes.items()},
+            previous=work.previous,
         ),
         because,
         after=work.after + after,
@@ -158,6 +162,15 @@ def awaits_health(service: Service) -> bool:
     own check, often seconds apart, only has to not fail where HTTP tells readiness at once."""
     check = service.healthcheck
     return check is not None and check.test is not None and not check.disable
+
+
+def is_outdated(replica: Replica, digests: Mapping[str, str]) -> bool:
+    return bool(changed_keys(replica.digests, digests))
+
+
+def newest(replicas: Sequence[Replica]) -> Replica | None:
+    """The one that was made last."""
+    return max(replicas, key=lambda replica: (replica.created, replica.name), default=None)
 
 
 def ref(replica: Replica) -> Ref:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from fleetctl.errors import FleetError
 from fleetctl.plan.steps import Step
+from fleetctl.state.rotation import Traffic
 
 Status = Literal["done", "failed", "skipped", "not needed"]
 
@@ -39,10 +40,14 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """All results in the order in which the steps ended; `interrupted` when a signal stopped the run."""
+    """All results in the order in which the steps ended; `interrupted` when a signal stopped the run; `rolled_back` are
+    the services whose update failed and whose former release serves again; `traffic` is what each balancer counted
+    meanwhile, by its name, where something was changed in its rotation."""
 
     results: tuple[StepResult, ...] = ()
     interrupted: bool = False
+    rolled_back: tuple[str, ...] = ()
+    traffic: Mapping[str, Traffic] = field(default_factory=dict)
 
     @property
     def failures(self) -> tuple[StepResult, ...]:
@@ -54,4 +59,9 @@ class RunReport:
         return any(result.status == "done" for result in self.results)
 
     def __add__(self, other: RunReport) -> RunReport:
-        return RunReport(self.results + other.results, self.interrupted or other.interrupted)
+        return RunReport(
+            self.results + other.results,
+            self.interrupted or other.interrupted,
+            self.rolled_back + other.rolled_back,
+            {**self.traffic, **other.traffic},
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from fleetctl.plan.actions import (
@@ -21,6 +21,8 @@ from fleetctl.plan.launch import (
     ServiceWork,
     add_await,
     awaits_health,
+    is_outdated,
+    newest,
     plan_launch,
     ref,
 )
@@ -34,7 +36,7 @@ from fleetctl.plan.teardown import plan_removal
 from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.digest import replica_digests
 from fleetctl.spec.model import Fleet, Service
-from fleetctl.state.observed import AT_REST, Observed, ObservedImage, Replica
+from fleetctl.state.observed import AT_REST, Observed, ObservedImage, Release, Replica
 
 
 def plan_replicas(fleet: Fleet, observed: Observed, wishes: Wishes | None = None) -> Plan:
@@ -114,7 +116,16 @@ def describe_work(
         networks={key: network_refs[key].name for key in service.networks},
         volumes={key: volume.engine_name for key, volume in fleet.volumes.items()},
     )
-    return ServiceWork(fleet, service, image, network_refs, digests, wishes)
+    previous = previous_release(observed.of_service(service.name), digests)
+    return ServiceWork(fleet, service, image, network_refs, digests, wishes, previous=previous)
+
+
+def previous_release(replicas: Sequence[Replica], digests: Mapping[str, str]) -> Release | None:
+    """What a release with these digests is to replace: what its replicas that are there already were to replace, else
+    what is there."""
+    current = [replica for replica in replicas if not is_outdated(replica, digests)]
+    latest = newest(current or replicas)
+    return None if latest is None else latest.previous if current else latest.release
 
 
 def staying(works: Mapping[str, ServiceWork], observed: Observed, removed: Collection[str]) -> set[str]:
@@ -162,7 +173,7 @@ def plan_service(draft: Draft, work: ServiceWork, observed: Observed, removed: M
         reached.cleared += cleared
         freed[number] = (*freed.get(number, ()), *cleared)
     # Scaling down takes outdated replicas first, then the highest number.
-    kept.sort(key=lambda replica: (is_outdated(replica, work), replica.number))
+    kept.sort(key=lambda replica: (is_outdated(replica, work.digests), replica.number))
     for replica in kept[wanted:]:
         because = f"{wanted} {plural(wanted)} wanted"
         plan_removal(draft, replica, because, grace=work.wishes.grace, pools=work.pools)
@@ -194,10 +205,6 @@ def preference(replica: Replica, digests: Mapping[str, str]) -> tuple[bool, bool
     )
 
 
-def is_outdated(replica: Replica, work: ServiceWork) -> bool:
-    return bool(changed_keys(replica.digests, work.digests))
-
-
 def resolve_rivals(
     draft: Draft, work: ServiceWork, best: Replica, rest: list[Replica], reached: Reached
 ) -> tuple[str, ...]:
@@ -205,7 +212,7 @@ def resolve_rivals(
     Returns the steps after which the name is free or right."""
     name = work.container_name(best.number)
     after: tuple[str, ...] = ()
-    if rest and best.state == "running" and best.name != name and not is_outdated(best, work):
+    if rest and best.state == "running" and best.name != name and not is_outdated(best, work.digests):
         because = "an earlier update stopped before it was ready"
         label, monitor = work.label(best.number), work.service.update.monitor
         trials: tuple[str, ...] = (add_await(draft, work, ref(best), because, monitor=monitor),)
@@ -218,7 +225,7 @@ def resolve_rivals(
         because = f"an earlier update left it beside {best.name}"
         grace = work.wishes.grace
         after = (plan_removal(draft, replica, because, grace=grace, after=after, pools=work.pools),)
-    if best.name != name and not is_outdated(best, work):
+    if best.name != name and not is_outdated(best, work.digests):
         because = "an earlier update left it under another name"
         after = (draft.add(RenameReplica(ref(best), name), because, after=after),)
     return after

@@ -38,17 +38,21 @@ def between_batches(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The `after` and `behind` of a batch that comes when those before it have been `replaced`."""
     policy, key = work.service.update, f"services.{work.service.name}.deploy.update_config"
-    tolerated = math.floor(policy.max_failure_ratio * work.service.replicas + ROUNDING)
     after: tuple[str, ...] = replaced
     behind: tuple[str, ...] = ()
     if policy.failure_action == "continue":
         after, behind = (), replaced
-    elif tolerated:
-        tally = Tally(work.service.name, work.service.replicas, tolerated)
+    elif tolerated(work.service):
+        tally = Tally(work.service.name, work.service.replicas, tolerated(work.service))
         after = (draft.add(tally, f"{key}.max_failure_ratio", behind=replaced),)
     if policy.delay:
         after, behind = (draft.add(Delay(policy.delay), f"{key}.delay", after=after, behind=behind),), ()
     return after, behind
+
+
+def tolerated(service: Service) -> int:
+    """How many replicas may fail in an update before it ends."""
+    return math.floor(service.update.max_failure_ratio * service.replicas + ROUNDING)
 
 
 ROUNDING = 1e-9

@@ -58,6 +58,14 @@ class Inspection:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """What a replica was made from: its image's id, and its service as spec/release.py packs it."""
+
+    image_id: str
+    packed: str
+
+
+@dataclass(frozen=True, slots=True)
 class Replica:
     """One container of ours. `endpoints` is keyed by the network's name in the engine. `digests` is what it was made
     from (key path -> short digest). `restarts`, `started`, `pid` and `inspection` come only with inspection, else
@@ -85,6 +93,9 @@ class Replica:
     inspection: Inspection | None = None
     fleet: str = ""
     """The fleet it belongs to; empty for a stranger."""
+    release: Release | None = None
+    previous: Release | None = None
+    """What its release was to replace; None for the first."""
 
     @property
     def addresses(self) -> frozenset[str]:

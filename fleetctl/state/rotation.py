@@ -19,6 +19,12 @@ class Traffic:
     failed: int = 0
     retried: int = 0
 
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(self.requests + other.requests, self.failed + other.failed, self.retried + other.retried)
+
+    def __sub__(self, other: Traffic) -> Traffic:
+        return Traffic(self.requests - other.requests, self.failed - other.failed, self.retried - other.retried)
+
 
 @dataclass(frozen=True, slots=True)
 class Server:

@@ -12,7 +12,8 @@ from fleetctl.errors import FleetError, SubnetTaken
 from fleetctl.plan import actions
 from fleetctl.plan.actions import Action, Ref
 from fleetctl.spec.model import Balance
-from fleetctl.state.observed import Endpoint, Observed, ObservedImage, ObservedNetwork, ObservedVolume, Replica
+from fleetctl.spec.release import pack
+from fleetctl.state.observed import Endpoint, Observed, ObservedImage, ObservedNetwork, ObservedVolume, Release, Replica
 from fleetctl.state.rotation import Server
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -195,6 +196,8 @@ class MemoryEngine:
             created=CREATED,
             endpoints=endpoints,
             digests=dict(action.digests),
+            release=Release(action.image_id, pack(action.service)),
+            previous=action.previous,
         )
         return made
 
