@@ -201,29 +201,31 @@ def in_turn(answers: Iterable[Answer], owners: Owners, size: int) -> Judged:
         if named
     ]
     everybody = tuple(dict.fromkeys(name for run in runs for name in run))
-    found = [counts for run in runs for counts in windows(run, size)]
-    broken = [counts for counts in found if len(counts) < size]
+    total, broken, first = 0, 0, ""
+    for run in runs:
+        for counts in windows(run, size):
+            total += 1
+            if len(counts) < size:
+                broken += 1
+                first = first or passed_over(counts, everybody)
     if broken:
-        whose = f"{len(broken)} of {len(found)} windows of {size} answers came from fewer than {size} replicas"
-        return Judged((Fault("order", f"{whose}: {passed_over(broken[0], everybody)}", everybody),))
-    if not found:
+        whose = f"{broken} of {total} windows of {size} answers came from fewer than {size} replicas"
+        return Judged((Fault("order", f"{whose}: {first}", everybody),))
+    if not total:
         return Judged(notes=(f"the order is not judged: nowhere are there {size} answers in a row",))
     return Judged(kept=(f"every window of {counted(size, 'answer')} came from {counted(size, 'replica')}",))
 
 
 def windows(names: Iterable[str], size: int) -> Iterator[Mapping[str, int]]:
-    """How often each name occurs in each window; only those windows are new objects in which one occurs twice."""
+    """How often each name occurs in each window; it holds until the next is asked for."""
     counts: Counter[str] = Counter()
     window: deque[str] = deque()
-    whole: Mapping[str, int] = {}
     for name in names:
         window.append(name)
         counts[name] += 1
         if len(window) < size:
             continue
-        if len(counts) == size:
-            whole = whole or dict(counts)
-        yield whole if len(counts) == size else dict(counts)
+        yield counts
         oldest = window.popleft()
         counts[oldest] -= 1
         if not counts[oldest]:

@@ -12,10 +12,10 @@ from fleetctl.inquiry.verification import Wanted, Watch, known_service, running
 from fleetctl.spec.model import Fleet
 from fleetctl.state.distribution import Answer, Member, Promise, Series, Verified
 from fleetctl.state.observed import Replica
-from fleetctl.state.probes import Question, Resolution
+from fleetctl.state.probes import NOT_ASKED, Question, Resolution
 from fleetctl.vantage.base import Request, Vantage
 
-AT_A_TIME = 200
+AT_A_TIME = 500
 """Questions of one request to a vantage: for a helper container each request is a container."""
 BY_CHANCE = 500
 """Questions that tell a crooked share from chance."""
@@ -38,7 +38,7 @@ def by_name(
         answer = vantage.ask(Request(questions=(question,) * min(AT_A_TIME, total - len(found))))
         found += answer.resolutions
         watch.told(len(found), total)
-    if found and all(one.error == "not asked" for one in found):
+    if found and all(one.error == NOT_ASKED for one in found):
         raise FleetError(f"nobody can ask from within {client.name}", hint="\n".join(vantage.reasons) or None)
     members, names = members_of(own, found)
     names = {**named_strangers(engine, found, names), **names}

@@ -92,7 +92,8 @@ def through_balancers(
             after = rotation_of(front, balancer)
             promise = promise_of(balance, before, after, len(series.answers), replicas)
             found = behind.judge(series, members, promise)
-            yield Verified("balancer", target.url, found, service.name, front.name, balance.algorithm)
+            where = f"{target.url} as {balance.host}" if balance.host else target.url
+            yield Verified("balancer", where, found, service.name, front.name, balance.algorithm)
 
 
 def promise_of(
@@ -278,7 +279,9 @@ class Behind:
             series = ask_series(target, times, concurrency=2, stop=watch.stop, give_up=2)
             identities = dict.fromkeys(one.identity for one in series.answers if one.identity is not None)
             failures = [one.failure for one in series.answers if one.failure is not None]
-            error = failures[0] if failures else None if identities else "its answer holds no identity"
+            error = failures[0] if failures else None
+            if series.answers and not identities:
+                error = error or "its answer holds no identity"
             return Member(replica.name, tuple(identities), error)
 
         if not self.pairs:

@@ -56,7 +56,8 @@ def show_distribution(found: Distribution) -> None:
     write(summary(found))
     for note in found.notes:
         write(safe(f"note: {note}"))
-    write(verdict(found, colour=has_colour(sys.stdout)))
+    if found.asked or found.faults:
+        write(verdict(found, colour=has_colour(sys.stdout)))
 
 
 def row(share: Share, answered: int, most: int) -> tuple[str, ...]:

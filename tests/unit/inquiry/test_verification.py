@@ -14,7 +14,7 @@ from fleetctl.errors import ConfigError, FleetError
 from fleetctl.inquiry.verification import Wanted, Watch, at_url, promise_of, target_of, through_balancers
 from fleetctl.spec.model import Algorithm, Balance, Fleet, HttpSettings, Identity, Service
 from fleetctl.state.distribution import Verified
-from fleetctl.state.observed import Endpoint, Replica, ReplicaState
+from fleetctl.state.observed import Endpoint, Published, Replica, ReplicaState
 from fleetctl.state.rotation import Rotation, Server, Traffic
 from tests.fakes.round_robin import Choose, RoundRobin, in_turn, says
 
@@ -94,7 +94,9 @@ def test_a_balancer_that_gives_each_its_turn_passes() -> None:
 
 def test_the_host_of_a_pool_goes_into_the_host_header() -> None:
     with standing(in_turn("a"), in_turn("a")) as engine:
-        assert engine.verify(engine.fleet(host="web.example")).distribution.passed
+        one = engine.verify(engine.fleet(host="web.example"))
+        assert one.distribution.passed
+        assert one.where == f"http://127.0.0.1:{engine.balanced_at}/who as web.example"
         assert b"\r\nHost: web.example\r\n" in engine.balancer.seen.first
 
 
@@ -160,6 +162,33 @@ def test_leastconn_is_judged_by_who_answers() -> None:
         one = engine.verify(engine.fleet("leastconn"))
     assert one.distribution.passed, one.distribution.faults
     assert any("leastconn promises none" in note for note in one.distribution.notes)
+
+
+@pytest.mark.parametrize(("answering", "kinds_found"), [("abc", []), ("ab", ["missing"]), ("abcd", ["foreign"])])
+def test_replicas_of_a_far_engine_that_publish_nothing_are_counted(answering: str, kinds_found: list[str]) -> None:
+    with standing(in_turn(*answering), in_turn("a"), in_turn("b"), in_turn("c")) as engine:
+        front, *web = engine.replicas
+        published = Published(engine.balanced_at, host_ip="0.0.0.0", host_port=engine.balanced_at)
+        engine.host, engine.replicas = "127.0.0.1", [replace(front, ports=(published,)), *web]
+        one = engine.verify()
+    assert kinds(one) == kinds_found
+    assert one.distribution.notes[0].startswith("the replicas cannot be asked directly from here, only counted")
+    assert all(share.replicas == () for share in one.distribution.shares)
+
+
+def test_a_balancer_of_a_far_engine_that_publishes_nothing_cannot_be_asked() -> None:
+    with standing(in_turn("a"), in_turn("a")) as engine:
+        engine.host = "192.0.2.7"
+        with pytest.raises(FleetError, match="f-front-1: it cannot be asked from here"):
+            engine.verify()
+
+
+def test_what_is_stopped_before_it_began_accuses_nobody() -> None:
+    watch = Watch()
+    watch.stop.set()
+    with standing(in_turn("a"), in_turn("a")) as engine:
+        (one,) = through_balancers(engine.fleet(), engine, None, QUICK, watch)
+    assert (one.distribution.asked, one.distribution.faults) == (0, ())
 
 
 @pytest.mark.parametrize("name", [None, "web", "front"])
