@@ -19,12 +19,15 @@ from bench.harness.load import Mix, load
 from bench.harness.outcomes import Outcomes
 from bench.harness.report import print_machine
 from bench.harness.rotation import RotationWatch, watched_rotation
-from bench.harness.saturation import requests_per_second
+from bench.harness.saturation import CLIENTS, requests_per_second
 
 REPLICAS = 4
+BALANCER = "through the balancer"
 FROZEN = 5.0
 """Seconds that a replica stays paused."""
 PATIENCE = 60.0
+MANY_RATE = 25.0
+"""Requests a second while many replicas start: two processors have no more to spare meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,27 +109,29 @@ def print_injuries(injuries: list[Injury]) -> None:
 
 
 def print_speed(fleet: Balanced, rounds: int, rate: float) -> None:
-    """Both ways in turns; requests go to the same replicas, by the balancer or straight."""
+    """The ways in turns; requests go to the same replicas, by the balancer or straight. The balancer opens a connection
+    to a replica for every request, so straight it is done with and without."""
     direct = [(address, PORT) for address in fleet.containers("web").values()]
     through = [(fleet.balancer[1], BALANCER_PORT)]
-    ways = {"direct": direct, "balancer": through}
+    ways = {BALANCER: (through, True), "direct, new connections": (direct, False), "direct, kept": (direct, True)}
     most: dict[str, list[float]] = {name: [] for name in ways}
     slowest: dict[str, list[float]] = {name: [] for name in ways}
-    mix = Mix(fresh=0.0, posts=0.0, slow=0.0)
     for _ in range(rounds):
-        for name, targets in ways.items():
-            most[name].append(requests_per_second(targets, 3.0))
+        for name, (targets, keep) in ways.items():
+            most[name].append(requests_per_second(targets, 3.0, keep=keep))
+            mix = Mix(fresh=0.0 if keep else 1.0, posts=0.0, slow=0.0)
             with load(*targets[0], rate=rate, count=int(5 * rate), mix=mix) as running:
                 slowest[name].append(running.wait().percentile(0.99) * 1000)
-    print(f"through the balancer and direct, {rounds} rounds in turns, medians")
-    for title, samples in (
-        (f"requests/s, 16 clients, {REPLICAS} replicas", most),
-        (f"p99 at {rate:g}/s (ms)", slowest),
-    ):
-        figures = {name: median(values) for name, values in samples.items()}
-        ratio = figures["balancer"] / figures["direct"]
-        print(f"  {title:36} direct {figures['direct']:8.1f}  balancer {figures['balancer']:8.1f}  ratio {ratio:.2f}")
-    print(f"  memory of the balancer: {memory(fleet)}\n", flush=True)
+    print_ratios(f"requests/s, {CLIENTS} clients, {REPLICAS} replicas, {rounds} rounds in turns", most)
+    print_ratios(f"99 % within, at {rate:g} requests/s (ms)", slowest)
+    print(f"memory of the balancer: {memory(fleet)}\n", flush=True)
+
+
+def print_ratios(title: str, samples: dict[str, list[float]]) -> None:
+    print(f"{title}: medians, and the balancer's divided by each")
+    figures = {name: median(values) for name, values in samples.items()}
+    for name, figure in figures.items():
+        print(f"  {name:24} {figure:8.1f} {figures[BALANCER] / figure:6.2f}")
 
 
 def memory(fleet: Balanced) -> str:
@@ -134,9 +139,9 @@ def memory(fleet: Balanced) -> str:
     return used.split("/")[0].strip()
 
 
-def print_many(many: int, rate: float) -> None:
+def print_many(many: int, rate: float = MANY_RATE) -> None:
     """From many replicas to few and back, under load."""
-    with balanced(None, many, cpus="0.2") as fleet:
+    with balanced(None, many) as fleet:
         balancer_id, address = fleet.balancer
         with watched_rotation(balancer_id) as watch:
             if watch.wait(many, PATIENCE) is None:
@@ -157,7 +162,7 @@ def print_many(many: int, rate: float) -> None:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rate", type=float, default=100.0, help="requests a second")
+    options.add_argument("--rate", type=float, default=100.0, help="requests a second, but for --many")
     options.add_argument("--rounds", type=int, default=5, help="how often through-put is measured each way")
     options.add_argument(
         "--many", type=int, default=60, help="replicas that become 4 and so many again; 0 leaves it out"
@@ -169,7 +174,7 @@ def main() -> None:
         print_injuries([injure(name, fleet, watch, wanted.rate) for name in FAULTS])
         print_speed(fleet, wanted.rounds, wanted.rate)
     if wanted.many:
-        print_many(wanted.many, wanted.rate)
+        print_many(wanted.many)
 
 
 if __name__ == "__main__":

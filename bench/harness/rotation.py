@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 SOCKET = "/tmp/admin.sock"  # noqa: S108 - in the balancer's container
@@ -50,31 +50,57 @@ class RotationWatch:
 def watched_rotation(balancer_id: str) -> Iterator[RotationWatch]:
     """Watch the servers of a balancer, of all its pools, until the block ends. Begins with a first look. Raises
     RuntimeError where the watching itself failed: a figure that nobody saw would be worse."""
-    command = ["docker", "exec", "-i", balancer_id, "socat", "-", f"UNIX-CONNECT:{SOCKET}"]
     watch, over = RotationWatch(), threading.Event()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as session:
-        try:
-            ask(session, b"prompt\n")
-            look(session, watch)
-            thread = threading.Thread(target=look_on, args=(session, watch, over), name="rotation")
-            thread.start()
+    session = begin(balancer_id)
+    failed: list[Exception] = []
+
+    def look_on() -> None:
+        nonlocal session
+        while not over.wait(PAUSE):
             try:
-                yield watch
-            finally:
-                over.set()
-                thread.join()
-            if session.poll() is not None:
-                raise RuntimeError(f"nobody watched the rotation to the end: {' '.join(command)} exited")
-        finally:
-            session.kill()
+                look(session, watch)
+            except (OSError, EOFError):
+                end(session)
+                try:
+                    session = begin(balancer_id)  # HAProxy's process is another one after a reload or a restart
+                except (OSError, EOFError) as error:
+                    failed.append(error)
+                    return
 
-
-def look_on(session: subprocess.Popen[bytes], watch: RotationWatch, over: threading.Event) -> None:
-    while not over.wait(PAUSE):
+    thread = threading.Thread(target=look_on, name="rotation")
+    try:
+        look(session, watch)
+        thread.start()
         try:
-            look(session, watch)
-        except (OSError, EOFError):
-            return  # told by watched_rotation
+            yield watch
+        finally:
+            over.set()
+            thread.join()
+    finally:
+        end(session)
+    if failed:
+        raise RuntimeError(f"nobody watched the rotation of {balancer_id[:12]} to the end")
+
+
+def begin(balancer_id: str) -> subprocess.Popen[bytes]:
+    """A session with the admin socket, in HAProxy's interactive mode. Raises EOFError when there is none to be had."""
+    command = ["docker", "exec", "-i", balancer_id, "socat", "-", f"UNIX-CONNECT:{SOCKET}"]
+    session = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        ask(session, b"prompt\n")
+    except BaseException:
+        end(session)
+        raise
+    return session
+
+
+def end(session: subprocess.Popen[bytes]) -> None:
+    session.kill()
+    session.wait()
+    for stream in (session.stdin, session.stdout):
+        assert stream is not None
+        with suppress(BrokenPipeError):
+            stream.close()
 
 
 def look(session: subprocess.Popen[bytes], watch: RotationWatch) -> None:

@@ -11,27 +11,29 @@ from bench.harness.exchange import BrokenError, Connection, connect
 CLIENTS = 16
 
 
-def requests_per_second(targets: Sequence[tuple[str, int]], seconds: float, path: str = "/") -> float:
-    """Answers with status 200 a second, on kept connections; the clients are spread over the targets. Raises
-    BrokenError when one breaks, since the figure would mean nothing."""
-    return asyncio.run(saturate(targets, seconds, path))
+def requests_per_second(targets: Sequence[tuple[str, int]], seconds: float, *, keep: bool = True) -> float:
+    """Answers to GET / with status 200 a second, on connections that are kept or new for each; the clients are spread
+    over the targets. Raises BrokenError when one breaks, since the figure would mean nothing."""
+    return asyncio.run(saturate(targets, seconds, keep))
 
 
-async def saturate(targets: Sequence[tuple[str, int]], seconds: float, path: str) -> float:
+async def saturate(targets: Sequence[tuple[str, int]], seconds: float, keep: bool) -> float:
     until = time.monotonic() + seconds
-    clients = [ask_on(*targets[number % len(targets)], path, until) for number in range(CLIENTS)]
+    clients = [ask_on(*targets[number % len(targets)], keep, until) for number in range(CLIENTS)]
     began = time.monotonic()
     counts = await asyncio.gather(*clients)
     return sum(counts) / (time.monotonic() - began)
 
 
-async def ask_on(host: str, port: int, path: str, until: float) -> int:
+async def ask_on(host: str, port: int, keep: bool, until: float) -> int:
     connection: Connection | None = None
     count = 0
     while time.monotonic() < until:
         if connection is None or not connection.reusable:
+            if connection is not None:
+                connection.close()
             connection = await connect(host, port)
-        answer = await connection.exchange("GET", path, f"{host}:{port}", b"", keep=True)
+        answer = await connection.exchange("GET", "/", f"{host}:{port}", b"", keep=keep)
         if answer.status != 200:
             raise BrokenError(f"status {answer.status}")
         count += 1
