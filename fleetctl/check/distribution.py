@@ -171,7 +171,7 @@ def least_answers(replicas: int, promise: Promise) -> int:
 def spread(series: Series, shares: Sequence[Share], owners: Owners, promise: Promise) -> Judged:
     """Whether each had its turn, or as many answers as the others. What is not promised is told, not judged."""
     present = [share for share in shares if share.answers]
-    if not present:
+    if len(present) < 2:
         return Judged()
     if promise.random:
         return by_chance(present, promise)
@@ -257,8 +257,6 @@ def evenly(series: Series, present: Sequence[Share]) -> Judged:
 def by_chance(present: Sequence[Share], promise: Promise) -> Judged:
     """Equally likely replicas have shares that differ by no more than chance makes likely."""
     notes = (f"the order is not judged: {promise.why}",) if promise.why else ()
-    if len(present) < 2:
-        return Judged(notes=notes)
     total, even = sum(share.answers for share in present), 1 / len(present)
     slack = DEVIATIONS * sqrt(total * even * (1 - even))
     chance = f"{total * even:.0f} ± {slack:.0f}"

@@ -97,7 +97,7 @@ def rate(found: Distribution) -> float:
 def verdict(found: Distribution, *, colour: bool) -> str:
     """PASS with what holds, or FAIL with what does not."""
     word, code = ("PASS", 32) if found.passed else ("FAIL", 31)
-    sentences = found.kept if found.passed else tuple(fault.message for fault in found.faults)
+    sentences = [fault.message for fault in found.faults] or found.kept or ["nothing is known to be wrong"]
     label = f"\x1b[{code}m{word}\x1b[0m" if colour else word
     return f"{label}  {safe('; '.join(sentences))}"
 
