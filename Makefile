@@ -12,8 +12,9 @@ FLAGS ?=
 .PHONY: help up down ps inspect serve check test lab bench clean env engine base wheels
 
 ##@ The fleet
-up: env engine base wheels ## From a bare machine to running replicas; installs what is missing
+up: env engine base wheels ## From a bare machine to a fleet that is seen to be balanced; installs what is missing
 	@$(BIN)/fleetctl up $(FLAGS)
+	@$(BIN)/fleetctl verify
 down: env ## Remove the fleet's containers and network
 	@$(BIN)/fleetctl down $(FLAGS)
 ps: env ## List the replicas

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import uuid
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network, ip_network
@@ -17,6 +16,7 @@ import pytest
 from fleetctl.engine import labels
 from fleetctl.engine.endpoint import find_endpoint
 from tests.e2e.project import Project
+from tests.fakes import ports
 from tests.fakes.faultproxy import FaultProxy, Misbehave
 from tests.fakes.tiny_image import TEST_LABEL, tiny_image
 
@@ -127,12 +127,7 @@ def another_fleet(tmp_path: Path, client: docker.DockerClient, bystanders: Bysta
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """Gives TCP ports of 127.0.0.1 that nobody listens on."""
-
-    def find() -> int:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            return int(probe.getsockname()[1])
-
-    return find
+    return ports.free_port
 
 
 @pytest.fixture

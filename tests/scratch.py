@@ -14,11 +14,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.fakes.ports import free_port
 from tests.shown_sessions import ROOT, Exchange, run_on_terminal, screen
 
 NEW_NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 PLAYGROUND = (*NEW_NAMESPACES, "docs/examples/playground")
 """A host to play with, made of namespaces; commands shown with the prompt `playground$` are run there."""
+
+
+PUBLISHED = "127.0.0.1:8080"
+"""Where the documents' balancer is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,8 @@ class Scratch:
 
     directory: Path
     fleet_name: str
+    port: int
+    """Where its balancer is published; 8080 in the documents."""
     variables: dict[str, str] = field(default_factory=dict)
     playgrounds: list[subprocess.Popen[str]] = field(default_factory=list)
 
@@ -36,7 +43,7 @@ class Scratch:
         assigned = re.fullmatch(r"([a-z]+)=\$\(.*\)", exchange.command)
         known = [f"{name}={shlex.quote(value)}" for name, value in self.variables.items()]
         script = "\n".join([*known, f"{exchange.command} && echo ${assigned[1]}" if assigned else exchange.command])
-        script = re.sub(r"\bfleet(?=[-_]\w)", self.fleet_name, script)
+        script = re.sub(r"\bfleet(?=[-_]\w)", self.fleet_name, script).replace(PUBLISHED, f"127.0.0.1:{self.port}")
         if exchange.place:
             words = ("nsenter", "--target", str(self.playground()), "--net", "--mount", "--pid", "sh", "-c", script)
             script = shlex.join(words)
@@ -51,11 +58,13 @@ class Scratch:
         environment |= {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "FLEET_NAME": self.fleet_name,
+            "FLEET_PORT": str(self.port),
             "TERM": "xterm-256color",
             "NO_COLOR": "1",
             "LC_ALL": "C.UTF-8",
         }
         code, written = run_on_terminal(command, self.directory, environment)
+        written = written.replace(f"127.0.0.1:{self.port}", PUBLISHED)
         for own, shown in ((self.fleet_name, "fleet"), (str(self.directory), "~/fleetctl"), (str(ROOT), "~/fleetctl")):
             written = written.replace(own, shown)
         return code, screen(written)
@@ -94,7 +103,8 @@ def scratch_copy(directory: Path) -> Iterator[Scratch]:
     left_out = shutil.ignore_patterns(".git", ".venv", "*_cache", "__pycache__")
     shutil.copytree(ROOT, directory, ignore=left_out)
     # As long as the name it stands for, so that tables keep their widths; no hexadecimal digit, so that no id has it.
-    scratch = Scratch(directory, "".join(random.choices("ghjkmnpqrstvwxz", k=len("fleet"))))
+    name = "".join(random.choices("ghjkmnpqrstvwxz", k=len("fleet")))
+    scratch = Scratch(directory, name, free_port())
     code, lines = scratch.run_shell("fleetctl build")
     assert code == 0, "\n".join(lines)
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.ports import free_port
 from tests.scratch import PLAYGROUND, Scratch
 from tests.shown_sessions import PICTURE, ROOT, agrees, exchanges, items, pictures_of
 
@@ -47,7 +48,7 @@ def test_the_playground_that_the_document_opens_is_the_one_in_which_its_commands
 
 @pytest.fixture
 def playground() -> Iterator[Scratch]:
-    scratch = Scratch(ROOT, "fleet")
+    scratch = Scratch(ROOT, "fleet", free_port())
     yield scratch
     scratch.leave_playground()
 
