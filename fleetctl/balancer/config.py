@@ -64,7 +64,8 @@ defaults
     http-reuse never
     # New settings close no client's connection but behind an answer.
     option idle-close-on-response
-    timeout connect 1s
+    # A lost first packet is sent again after 1 s and after 3 s.
+    timeout connect 4s
     timeout http-request 10s
     timeout http-keep-alive 5s
     timeout client 60s
