@@ -169,8 +169,8 @@ def is_outdated(replica: Replica, digests: Mapping[str, str]) -> bool:
 
 
 def newest(replicas: Sequence[Replica]) -> Replica | None:
-    """The one that was made last."""
-    return max(replicas, key=lambda replica: (replica.created, replica.name), default=None)
+    """The one that was made last, as far as whole seconds tell; of several one that followed another release."""
+    return max(replicas, key=lambda one: (one.created, one.previous is not None, one.name), default=None)
 
 
 def ref(replica: Replica) -> Ref:

@@ -6,7 +6,7 @@ import ipaddress
 import itertools
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from fleetctl.errors import FleetError, SubnetTaken
 from fleetctl.plan import actions
@@ -193,7 +193,7 @@ class MemoryEngine:
             state="created",
             health="none",
             status="Created",
-            created=CREATED,
+            created=CREATED + timedelta(seconds=int(made[:12], 16)),
             endpoints=endpoints,
             digests=dict(action.digests),
             release=Release(action.image_id, pack(action.service)),

@@ -62,7 +62,10 @@ def deploy(
     engine: MemoryEngine, fleet: Fleet, *, wishes: Wishes | None = None, unready: Sequence[str] = ()
 ) -> RunReport:
     """Plan and execute, one step at a time so that the order is always the same."""
-    plan = make_plan(engine, fleet, wishes)
+    return carry_out(engine, make_plan(engine, fleet, wishes), unready)
+
+
+def carry_out(engine: MemoryEngine, plan: Plan, unready: Sequence[str] = ()) -> RunReport:
     gate = OpenGate(engine, unready)
     rotations = MemoryRotations(engine, refusing=unready)
     return execute(plan, engine, gate, rotations, ignore, workers=1, stop=threading.Event())
