@@ -153,13 +153,16 @@ def tell_drift(fleet: Fleet, everything: Sequence[Replica], names: Sequence[str]
 
 
 def tell_rotation_drift(fleet: Fleet, everything: Sequence[Replica], told: Told, names: Sequence[str]) -> None:
-    """Say on stderr where a replica that runs is not in rotation, or not as it should be."""
+    """Say on stderr where balancers do not do what the file asks for: with a replica that runs, or at all."""
     from fleetctl.plan.rotation import out_of_rotation
     from fleetctl.view.terminal import warn
 
     by_id = {replica.id: replica for replica in everything}
     for container_id, error in told.silent.items():
         warn(f"who is in rotation at {by_id[container_id].name} is not known: {error.message}")
+    for container_id, rotation in told.rotations.items():
+        if not rotation.settled:
+            warn(f"{by_id[container_id].name} runs with other settings than it should; 'fleetctl up' makes it so")
     pools = told.pools(fleet, everything)
     for replica in everything:
         own = pools.get(replica.service)

@@ -18,6 +18,7 @@ from fleetctl.errors import ConfigError, FleetError
 if TYPE_CHECKING:
     from fleetctl.balancer.driver import Balancers
     from fleetctl.engine.docker_host import DockerHost
+    from fleetctl.inquiry.rotation import Told
     from fleetctl.spec.model import Fleet, Service
     from fleetctl.state.observed import Replica
     from fleetctl.state.rotation import Rotation
@@ -48,23 +49,24 @@ def command(source: FleetSource, service: str | None, watch: bool, output: str) 
         if watch:
             follow(fleet, engine, balancers, service)
         picture = look(fleet, engine, balancers, service)
-    if picture.told:
+    if picture.shown:
         show(fleet, picture, output)
     refuse_silence(picture)
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Of one moment: what the balancers told, and why others told nothing."""
+    """Of one moment: what the balancers `told`, as far as it is `shown`, and why others told nothing."""
 
     replicas: Sequence[Replica]
-    told: Sequence[tuple[Replica, Service, Rotation]]
+    told: Told
+    shown: Sequence[tuple[Replica, Service, Rotation]]
     silent: Sequence[FleetError]
 
 
 def look(fleet: Fleet, engine: DockerHost, balancers: Balancers, name: str | None) -> Picture:
     """The balancers that have to do with the service of that name, or all."""
-    from fleetctl.inquiry.rotation import ask_balancers, chosen_balancers
+    from fleetctl.inquiry.rotation import Told, ask_balancers, chosen_balancers
 
     services = chosen_balancers(fleet, name)
     replicas = engine.observe_replicas(fleet.name)
@@ -79,6 +81,7 @@ def look(fleet: Fleet, engine: DockerHost, balancers: Balancers, name: str | Non
     ]
     return Picture(
         replicas,
+        Told(told.rotations),
         [
             (one, service, behind(told.rotations[one.id], service, name))
             for one, service in own
@@ -97,17 +100,15 @@ def behind(rotation: Rotation, balancer: Service, name: str | None) -> Rotation:
 
 
 def show(fleet: Fleet, picture: Picture, output: str) -> None:
+    from fleetctl.commands.ps import tell_rotation_drift
     from fleetctl.view.documents import show_document
     from fleetctl.view.rotation import rotations_document, show_rotations
-    from fleetctl.view.terminal import warn
 
     if output == "json":
-        show_document(rotations_document(fleet.name, picture.told, picture.replicas))
+        show_document(rotations_document(fleet.name, picture.shown, picture.replicas))
         return
-    show_rotations(picture.told, picture.replicas)
-    for balancer, _, rotation in picture.told:
-        if not rotation.settled:
-            warn(f"{balancer.name} runs with other settings than it should; 'fleetctl up' makes it so")
+    show_rotations(picture.shown, picture.replicas)
+    tell_rotation_drift(fleet, picture.replicas, picture.told, ())
 
 
 def refuse_silence(picture: Picture) -> None:

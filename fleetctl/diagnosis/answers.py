@@ -70,7 +70,8 @@ def examine(way: Way, target: Target, container: Replica, scene: Scene) -> Itera
         return
     name = container.name
     url = f"http://{outcome.probe.address}:{outcome.probe.port}{outcome.probe.path or '/'}"
-    show = f"curl -sv -m 5 {quote(url)}"
+    named = f" -H {quote(f'Host: {way.outcome.probe.host}')}" if way.outcome and way.outcome.probe.host else ""
+    show = f"curl -sv -m 5 {quote(url)}{named}"
     seen = Evidence(f"from {way.source}: {told(outcome)}", show)
     if outcome.probe.tls:
         if outcome.received:

@@ -115,6 +115,8 @@ CAUSES: dict[str, tuple[str, str]] = {
     "incomplete-answer": ("http", "its answer begins and does not end as it should"),
     "server-error": ("http", "it answers with a server error"),
     "draining": ("http", "it answers that it takes no requests now"),
+    "no-server-ready": ("http", "it is a balancer, and none of its servers takes requests"),
+    "stale-server": ("http", "a balancer asks a server at an address that is no longer its own"),
     "plain-on-tls-port": ("http", "it speaks plain HTTP, and was asked by TLS"),
     "tls-on-plain-port": ("http", "it speaks TLS, and was asked in the clear"),
     "host-refused": ("http", "it refuses the Host header"),

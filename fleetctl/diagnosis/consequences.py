@@ -38,6 +38,7 @@ CONSEQUENCES = {
         "mtu-mismatch",
     ),
     "slow": ("cpu-starved",),
+    "draining": ("no-server-ready",),
     "dns-redirect-missing": ("different-network",),
     "unknown-name": ("different-network",),
     "filter-rule": ("forward-policy", "different-network", "restart-loop", "no-userland-proxy"),

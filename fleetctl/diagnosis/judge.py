@@ -17,6 +17,7 @@ from fleetctl.diagnosis import (
     nexthop,
     outward,
     publishing,
+    rotation,
     sockets,
     unlisted,
 )
@@ -64,6 +65,8 @@ def judge(target: Target, scene: Scene) -> Verdict:
     parts += filter(None, (naming.proxies(way, target) for way in target.ways))
     parts += filter(None, (naming.impostor(way, asked, scene) for way in target.ways))
     parts += (one for way in target.ways for one in naming.slow_server(way, scene))
+    refused = any(way.last is not None and way.last.status == answers.TOO_EARLY_TO_SAY for way in broken)
+    parts += rotation.examine(asked, scene, refused=refused)
     known = settle(part for part in parts if isinstance(part, Finding) and part.level == "fault")
     if broken and not explained(known, broken):
         parts += (one for way in told_most(direct) for one in unlisted.examine(way, asked, scene))

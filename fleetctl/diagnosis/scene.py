@@ -13,6 +13,7 @@ from fleetctl.state.filters import Filters, RuleHit, Trace
 from fleetctl.state.network import Attachment, Interface, Namespace, Topology, WiredNetwork
 from fleetctl.state.observed import ObservedNetwork, Published, Replica
 from fleetctl.state.probes import Outcome, Resolution
+from fleetctl.state.rotation import Rotation
 
 NOTHING = Namespace()
 
@@ -158,6 +159,8 @@ class Scene:
     """Of containers that do not run, by id: the end of their log, raw."""
     engine_started: datetime | None = None
     local: bool = True
+    rotations: Mapping[str, Rotation] = field(default_factory=dict)
+    """Of the fleet's balancers that say so, by container id."""
 
     def inside(self, container: Replica | None) -> Namespace:
         """What was read in a container's namespace; the host's for None."""

@@ -23,6 +23,8 @@ class Case:
 
     meant: Meant
     http: HttpSettings | None
+    host: str | None = None
+    """The Host header of its requests, where there has to be one."""
     ways: list[Way] = field(default_factory=list)
 
     @property

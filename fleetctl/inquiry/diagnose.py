@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from fleetctl.balancer.driver import Balancers
 from fleetctl.diagnosis.scene import Verdict
 from fleetctl.engine.docker_host import DockerHost
 from fleetctl.inquiry.cases import Case
 from fleetctl.inquiry.inquiry import Inquiry
+from fleetctl.inquiry.rotation import ask_balancers
 from fleetctl.inquiry.targets import as_address, chosen_client, every_service, find, merged, parse
-from fleetctl.inquiry.world import has_done_its_work, http_of, inspected, look
+from fleetctl.inquiry.world import has_done_its_work, host_of, http_of, inspected, look
 from fleetctl.spec.model import Fleet
 from fleetctl.vantage.base import Vantage
 
@@ -35,11 +37,18 @@ def diagnose(fleet: Fleet | None, engine: DockerHost, vantage: Vantage, asked: A
     if not texts:
         meant = tuple(one for one in meant if not has_done_its_work(fleet, one.container))
     world = inspected(world, [one for one in (client, *(item.container for item in meant)) if one is not None], engine)
+    if fleet is not None:
+        asked_for = {
+            one.container.id: one.container for one in meant if one.container and one.container.id in world.own
+        }
+        with Balancers(engine, fleet.name) as balancers:
+            world = replace(world, rotations=ask_balancers(fleet, asked_for.values(), balancers).rotations)
     known = {one.id: one for one in world.containers}
     cases = [
         Case(
             replace(one, container=known[one.container.id]) if one.container else one,
             http_of(world, one.container, one.port),
+            host_of(world, one.container, one.port),
         )
         for one in meant
     ]

@@ -74,7 +74,7 @@ class Inquiry:
         first = verdict.first
         if first is None or first.cause == UNKNOWN or first.level != "fault":
             return False
-        if first.hop == "container":
+        if first.hop == "container" or first.cause == "no-server-ready":
             return True
         outcomes = [case.ways[index].last for index in self.broken(case)]
         refused = all(one is not None and one.error == "ECONNREFUSED" for one in outcomes)
@@ -179,7 +179,8 @@ class Inquiry:
         return answer
 
     def probe(self, case: Case, way: Way, timeout: float) -> Probe:
-        return probe_for(way, case.meant.container, case.path, tls=case.meant.wanted.tls, timeout=timeout)
+        probe = probe_for(way, case.meant.container, case.path, tls=case.meant.wanted.tls, timeout=timeout)
+        return replace(probe, host=case.host)
 
     def outcomes(self, answer: Answer) -> list[Outcome]:
         """Those of the probes. Ports that an engine on another host publishes are asked from here: so do their users,
@@ -278,6 +279,7 @@ class Inquiry:
             last_lines=lines,
             engine_started=self.engine.started() if resting else None,
             local=self.engine.local,
+            rotations=self.world.rotations,
         )
 
 

@@ -12,7 +12,7 @@ from fleetctl.diagnosis.judge import no_such
 from fleetctl.diagnosis.naming import names_of
 from fleetctl.diagnosis.scene import Evidence, Finding, finding, listed
 from fleetctl.errors import ConfigError
-from fleetctl.inquiry.world import World
+from fleetctl.inquiry.world import World, front_of, service_of
 from fleetctl.state.observed import Published, Replica
 
 FORMS = "write a replica, service, container, HOST:PORT or URL, such as web-1, web:8080 or http://127.0.0.1:80/"
@@ -195,11 +195,14 @@ def same_family(published: Published, address: str) -> bool:
 
 
 def port_of(container: Replica, world: World) -> int | None:
-    """The port at which a container's service speaks HTTP, else the first TCP port that it publishes or exposes; None
-    where nothing says so, and its listening sockets will."""
-    service = world.fleet.services.get(container.service) if world.fleet and container.id in world.own else None
+    """The port at which a container's service speaks HTTP or balances, else the first TCP port that it publishes or
+    exposes; None where nothing says so, and its listening sockets will."""
+    service = service_of(world, container)
     if service is not None and service.http is not None:
         return service.http.port
+    front = front_of(service) if service is not None else None
+    if front is not None:
+        return front.port
     ports = [one for one in container.ports if one.protocol == "tcp"]
     published = [one for one in ports if one.host_port is not None]
     return next((one.container_port for one in (*published, *ports)), None)

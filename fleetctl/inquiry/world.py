@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from shlex import quote
 
 from fleetctl.diagnosis.scene import Evidence, Finding, Scene, finding, listed
 from fleetctl.engine.docker_host import DockerHost
 from fleetctl.net.proc import local_ipv4
 from fleetctl.plan.order import is_one_shot
-from fleetctl.spec.model import Fleet, HttpSettings
+from fleetctl.spec.model import Balance, Fleet, HttpSettings, Service
 from fleetctl.state.observed import ObservedNetwork, Replica
+from fleetctl.state.rotation import Rotation
 
 NEAR = 8
 """Neighbours of a target that are looked at, to ask from and to compare with."""
@@ -30,6 +31,8 @@ class World:
     own: frozenset[str] = frozenset()
     """Ids of the fleet's containers."""
     host_addresses: frozenset[str] = frozenset()
+    rotations: Mapping[str, Rotation] = field(default_factory=dict)
+    """Of the fleet's balancers that say so, by container id."""
 
     def of_fleet(self) -> tuple[Replica, ...]:
         return tuple(one for one in self.containers if one.id in self.own)
@@ -74,12 +77,36 @@ def has_done_its_work(fleet: Fleet | None, container: Replica | None) -> bool:
     return service is not None and is_one_shot(fleet, service)
 
 
-def http_of(world: World, container: Replica | None, port: int | None) -> HttpSettings | None:
-    """How the container's service says that it speaks HTTP, where it is asked at that port."""
+def service_of(world: World, container: Replica | None) -> Service | None:
+    """What fleet.yaml says of a container, where it does."""
     if container is None or world.fleet is None or container.id not in world.own:
         return None
-    service = world.fleet.services.get(container.service)
-    return service.http if service and service.http and service.http.port == port else None
+    return world.fleet.services.get(container.service)
+
+
+def http_of(world: World, container: Replica | None, port: int | None) -> HttpSettings | None:
+    """How the container's service says that it speaks HTTP, where it is asked at that port; a balancer is asked for the
+    path by which it checks its servers."""
+    service = service_of(world, container)
+    if service is None:
+        return None
+    if service.http is not None and service.http.port == port:
+        return service.http
+    front = front_of(service, port)
+    return HttpSettings(front.port, front.health_path, front.health_path) if front is not None else None
+
+
+def front_of(service: Service, port: int | None = None) -> Balance | None:
+    """What a balancer is asked for at that port, or at its first: what needs no Host header, where there is that."""
+    found = [one for one in service.balance if port in (None, one.port)]
+    return min(found, key=lambda one: one.host is not None, default=None)
+
+
+def host_of(world: World, container: Replica | None, port: int | None) -> str | None:
+    """The Host header without which a balancer does not know whom it is asked for."""
+    service = service_of(world, container)
+    front = front_of(service, port) if service is not None else None
+    return front.host if front is not None else None
 
 
 def not_published(port: int | None, address: str, world: World, scene: Scene, engine: DockerHost) -> Finding | None:

@@ -19,6 +19,7 @@ from fleetctl.state.filters import FilterRule, Filters, RuleHit, Trace, TracePoi
 from fleetctl.state.network import Namespace, Topology, WiredNetwork
 from fleetctl.state.observed import ObservedNetwork, Published, Replica
 from fleetctl.state.probes import Outcome, Probe, Resolution
+from fleetctl.state.rotation import Rotation, Server
 
 Json = dict[str, Any]
 HEALTHY = Path(__file__).parents[1] / "cases" / "diagnosis" / "healthy.yaml"
@@ -108,7 +109,20 @@ def scene(data: Json) -> Scene:
         before={pid: namespace(one) for name, one in data.get("before", {}).items() if (pid := pids[name])},
         last_lines={f"id-of-{name}": tuple(lines) for name, lines in data.get("last_lines", {}).items()},
         engine_started=data["engine_started"],
+        rotations={f"id-of-{name}": rotation(name, pools) for name, pools in data.get("rotations", {}).items()},
     )
+
+
+def rotation(name: str, pools: Json) -> Rotation:
+    """Servers by pool; each is called after the container that it stands for."""
+    servers = {
+        pool: tuple(
+            msgspec.convert({"port": 8080, **one, "name": f"{one['name']}.id-of-{one['name']}"}, Server)
+            for one in found
+        )
+        for pool, found in pools.items()
+    }
+    return Rotation(f"id-of-{name}", servers=servers)
 
 
 def namespace(entry: Json) -> Namespace:
