@@ -20,6 +20,8 @@ from fleetctl.spec.model import (
     Subnet,
     Volume,
 )
+from fleetctl.spec.release import pack
+from fleetctl.state.observed import Release
 
 SERVICE = Service(name="web", image="app:1")
 
@@ -27,6 +29,12 @@ SERVICE = Service(name="web", image="app:1")
 def body(service: Service, **options: object) -> dict[str, object]:
     action = CreateReplica("f", service, 2, "f-web-2", "sha256:1", {"image": "x"}, **options)  # type: ignore[arg-type]
     return container_body(action, "net1", "run1")
+
+
+def marks_of(service: Service, **options: object) -> dict[str, str]:
+    marks = body(service, **options)["Labels"]
+    assert isinstance(marks, dict)
+    return marks
 
 
 def host(service: Service, **options: object) -> dict[str, object]:
@@ -37,22 +45,27 @@ def host(service: Service, **options: object) -> dict[str, object]:
 
 def test_a_container_carries_our_labels_and_no_compose_label() -> None:
     """A Compose label would make `docker compose down` delete it."""
-    marks = body(replace(SERVICE, labels={"mine": "1"}))["Labels"]
-    assert marks == {
+    assert marks_of(replace(SERVICE, labels={"mine": "1"})) == {
         "mine": "1",
         labels.FLEET: "f",
         labels.SERVICE: "web",
         labels.REPLICA: "2",
         labels.DIGESTS: '{"image":"x"}',
+        labels.RELEASE: pack(replace(SERVICE, labels={"mine": "1"})),
+        labels.PREVIOUS: "",
         labels.RUN: "run1",
     }
 
 
+def test_the_release_before_goes_with_a_container_and_an_images_word_for_it_never() -> None:
+    """An empty label hides what an image might say, which would be believed."""
+    assert marks_of(SERVICE)[labels.PREVIOUS] == ""
+    assert marks_of(SERVICE, previous=Release("sha256:1", "packed"))[labels.PREVIOUS] == "sha256:1 packed"
+
+
 def test_a_users_label_cannot_pass_for_ours() -> None:
     """Whatever the file says, the fleet's labels are the fleet's."""
-    marks = body(replace(SERVICE, labels={labels.FLEET: "other"}))["Labels"]
-    assert isinstance(marks, dict)
-    assert marks[labels.FLEET] == "f"
+    assert marks_of(replace(SERVICE, labels={labels.FLEET: "other"}))[labels.FLEET] == "f"
 
 
 def test_what_the_file_does_not_say_is_left_to_image_and_engine() -> None:

@@ -61,7 +61,10 @@ def test_the_repository_runs_three_replicas_within_limits() -> None:
     """What the README promises of the first `make up`."""
     fleet = load_fleet([ROOT / "fleet.yaml"], {})
     web = fleet.services["web"]
-    assert (fleet.name, list(fleet.services), list(fleet.networks)) == ("fleet", ["web"], ["lan"])
+    assert (fleet.name, list(fleet.services), list(fleet.networks)) == ("fleet", ["balancer", "web"], ["lan"])
     assert (web.replicas, web.limits.memory, web.limits.cpus, web.baseline) == (3, 128 << 20, 0.5, "restricted")
     assert web.http is not None
     assert (web.http.port, web.http.health_path) == (8080, "/healthz")
+    (balance,) = fleet.services["balancer"].balance
+    assert (balance.service, balance.target_port, balance.health_path) == ("web", 8080, "/healthz")
+    assert [(port.host_ip, port.published) for port in fleet.services["balancer"].ports] == [("127.0.0.1", (8080, 8080))]
