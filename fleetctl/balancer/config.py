@@ -18,7 +18,8 @@ SERVER = "check inter 500ms fastinter 100ms downinter 500ms fall 2 rise 1"
 said again (HAProxy Management Guide, "add server")."""
 GRACE = 10
 """Seconds that requests may last beyond the longest drain when a balancer takes over new settings."""
-IDEMPOTENT = "METH_GET METH_HEAD METH_OPTIONS"
+IDEMPOTENT = "METH_GET || METH_OPTIONS"
+"""What may be asked twice (RFC 9110, section 9.2.2); METH_GET is HEAD, too (HAProxy Configuration Manual, 7.4)."""
 
 
 @dataclass(frozen=True, slots=True)

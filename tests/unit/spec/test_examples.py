@@ -67,4 +67,5 @@ def test_the_repository_runs_three_replicas_within_limits() -> None:
     assert (web.http.port, web.http.health_path) == (8080, "/healthz")
     (balance,) = fleet.services["balancer"].balance
     assert (balance.service, balance.target_port, balance.health_path) == ("web", 8080, "/healthz")
-    assert [(port.host_ip, port.published) for port in fleet.services["balancer"].ports] == [("127.0.0.1", (8080, 8080))]
+    (port,) = fleet.services["balancer"].ports
+    assert (port.host_ip, port.published) == ("127.0.0.1", (8080, 8080))
