@@ -52,7 +52,8 @@ def command(source: FleetSource, names: tuple[str, ...], path: str | None, timeo
     if not replies:
         raise FleetError(
             f"fleet {fleet.name} has no replica to ask",
-            hint="start it with 'fleetctl up'; a service is asked when it has x-fleet: {http: {port: …}}",
+            hint="start it with 'fleetctl up'; a service is asked when it has x-fleet: {http: {port: …}}, and "
+            "through a balancer by 'fleetctl verify'",
         )
     refuse_wrong_replies(replies)
 

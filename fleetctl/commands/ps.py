@@ -158,8 +158,8 @@ def tell_rotation_drift(fleet: Fleet, everything: Sequence[Replica], told: Told,
     from fleetctl.view.terminal import warn
 
     by_id = {replica.id: replica for replica in everything}
-    for container_id, error in told.silent.items():
-        warn(f"who is in rotation at {by_id[container_id].name} is not known: {error.message}")
+    for error in told.silent.values():
+        warn(error.message)
     for container_id, rotation in told.rotations.items():
         if not rotation.settled:
             warn(f"{by_id[container_id].name} runs with other settings than it should; 'fleetctl up' makes it so")

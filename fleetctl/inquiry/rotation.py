@@ -51,7 +51,11 @@ def ask_balancers(fleet: Fleet, replicas: Iterable[Replica], balancers: Balancer
             raise
         except FleetError as error:
             balancers.forget(one.id)
-            silent[one.id] = error
+            silent[one.id] = FleetError(
+                f"balancer {one.name} does not say who is in rotation: {error.message}",
+                hint=error.hint
+                or f"'fleetctl restart {one.service}' mends its admin socket; it interrupts connections",
+            )
     return Told(rotations, silent)
 
 
