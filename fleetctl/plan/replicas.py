@@ -6,37 +6,28 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from fleetctl.plan.actions import (
-    ConfigureBalancer,
-    ConnectNetwork,
     CreateReplica,
-    DisconnectNetwork,
     Ref,
-    RenameReplica,
     StartReplica,
-    UnpauseReplica,
 )
+from fleetctl.plan.kept import plan_kept, preference, replacement_reason, resolve_rivals
 from fleetctl.plan.launch import (
-    Outdated,
     Reached,
     ServiceWork,
-    add_await,
-    awaits_health,
     is_outdated,
     newest,
     plan_launch,
-    ref,
 )
 from fleetctl.plan.networks import plan_doubles, plan_networks, plan_volumes
-from fleetctl.plan.order import is_one_shot, select_services
-from fleetctl.plan.reasons import changed_keys, describe_changes
+from fleetctl.plan.order import select_services
 from fleetctl.plan.rollout import plan_replacements
-from fleetctl.plan.rotation import Rotations, out_of_rotation, plan_entry, plan_retreat, plan_strays
+from fleetctl.plan.rotation import Rotations, plan_strays
 from fleetctl.plan.steps import Draft, Plan, Step
 from fleetctl.plan.teardown import plan_removal
 from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.digest import replica_digests
 from fleetctl.spec.model import Fleet, Service
-from fleetctl.state.observed import AT_REST, Observed, ObservedImage, Release, Replica
+from fleetctl.state.observed import Observed, ObservedImage, Release, Replica
 
 
 def plan_replicas(fleet: Fleet, observed: Observed, wishes: Wishes | None = None) -> Plan:
@@ -192,148 +183,6 @@ def plan_service(draft: Draft, work: ServiceWork, observed: Observed, removed: M
 
 def plural(count: int) -> str:
     return "replica is" if count == 1 else "replicas are"
-
-
-def preference(replica: Replica, digests: Mapping[str, str]) -> tuple[bool, bool, bool, str]:
-    """Sort key among containers of one number: what runs comes before what does not, for it may be all that serves;
-    then what is up to date, healthy, and by name."""
-    return (
-        replica.state != "running",
-        replica.digests != digests,
-        replica.health == "unhealthy",
-        replica.name,
-    )
-
-
-def resolve_rivals(
-    draft: Draft, work: ServiceWork, best: Replica, rest: list[Replica], reached: Reached
-) -> tuple[str, ...]:
-    """Two containers of one number are what an interrupted update leaves: the better one stays and gets the name.
-    Returns the steps after which the name is free or right."""
-    name = work.container_name(best.number)
-    after: tuple[str, ...] = ()
-    if rest and best.state == "running" and best.name != name and not is_outdated(best, work.digests):
-        because = "an earlier update stopped before it was ready"
-        label, monitor = work.label(best.number), work.service.update.monitor
-        trials: tuple[str, ...] = (add_await(draft, work, ref(best), because, monitor=monitor),)
-        if out_of_rotation(work.pools, best):
-            trials += plan_entry(draft, work.pools, label, ref(best), because, after=trials)
-            reached.entering.add(best.id)
-        plan_retreat(draft, work.pools, label, ref(best), trials, f"it did not become ready; {rest[0].name} stays")
-        after = trials
-    for replica in rest:
-        because = f"an earlier update left it beside {best.name}"
-        grace = work.wishes.grace
-        after = (plan_removal(draft, replica, because, grace=grace, after=after, pools=work.pools),)
-    if best.name != name and not is_outdated(best, work.digests):
-        because = "an earlier update left it under another name"
-        after = (draft.add(RenameReplica(ref(best), name), because, after=after),)
-    return after
-
-
-def plan_kept(draft: Draft, work: ServiceWork, replica: Replica, reached: Reached, *, after: tuple[str, ...]) -> None:
-    """Leave a good replica alone, mend what can be mended in place, hand the rest to the rollout."""
-    reason = replacement_reason(work, replica)
-    if reason:
-        reached.outdated.append(Outdated(replica, reason, after))
-        return
-    if is_one_shot(work.fleet, work.service) and replica.state == "exited" and replica.exit_code == 0:
-        return
-    repairs = plan_memberships(draft, work, replica)
-    before = (*after, *repairs)
-    outside = None if replica.id in reached.entering else out_of_rotation(work.pools, replica)
-    enters = replica.state != "running" or outside is not None
-    match replica.state:
-        case "created" | "exited":
-            because = (
-                "it was created and never started"
-                if replica.state == "created"
-                else f"it has exited with code {replica.exit_code}"
-            )
-            before = plan_start(draft, work, ref(replica), because, after=before)
-            reached.started += before
-        case "paused":
-            because = "it is paused"
-            before = (draft.add(UnpauseReplica(ref(replica)), because, after=before),)
-        case "restarting":
-            because = "it is restarting"
-        case _ if repairs:
-            because = "its networks were mended"
-        case _ if outside is not None:
-            because = outside
-        case _ if replica.health == "starting" and awaits_health(work.service):
-            because = "its health is not known yet"
-        case _ if work.needed:
-            because = "other services start after it"
-        case _:
-            return
-    ready = add_await(draft, work, ref(replica), because, after=before)
-    if enters:
-        plan_entry(draft, work.pools, work.label(replica.number), ref(replica), because, after=(ready,))
-    reached.ready.append(ready)
-
-
-def plan_start(
-    draft: Draft, work: ServiceWork, replica: Ref, because: str, *, after: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Add the steps that start a container that exists; a balancer is told first who runs by then."""
-    if work.service.balance:
-        after = (
-            draft.add(ConfigureBalancer(replica, work.service.balance), because, after=after, behind=work.balanced),
-        )
-    return (draft.add(StartReplica(replica), because, after=(*work.after, *after)),)
-
-
-def replacement_reason(work: ServiceWork, replica: Replica) -> str | None:
-    """Why the replica has to be replaced by a new one, None when it can stay."""
-    changed = changed_keys(replica.digests, work.digests)
-    if changed and not work.wishes.no_recreate:
-        return describe_changes(f"services.{work.service.name}", changed)
-    if work.wishes.force_recreate:
-        return "--force-recreate was asked for"
-    if replica.state == "running" and replica.health == "unhealthy":
-        return "it is unhealthy"
-    return lost_network(work, replica)
-
-
-def lost_network(work: ServiceWork, replica: Replica) -> str | None:
-    """Why a replica cannot be plugged in where it belongs: it refers to a network that is gone or is another one. A
-    container remembers its first network by id, so one at rest that has lost a network would not start again."""
-    for key in work.service.networks:
-        network = work.network_refs[key]
-        endpoint = replica.endpoints.get(network.name)
-        if network.id is None:
-            return f"network {network.name} is made anew"
-        if endpoint is None and replica.state in AT_REST:
-            return f"it is not connected to {network.name}"
-        if endpoint is not None and endpoint.network_id not in ("", network.id):
-            return f"it is connected to another network of the name {network.name}"
-    return None
-
-
-def plan_memberships(draft: Draft, work: ServiceWork, replica: Replica) -> list[str]:
-    """Plug a replica into the networks it should be in and out of those it should not; returns the steps."""
-    steps: list[str] = []
-    wanted = {work.network_refs[key].name: key for key in work.service.networks}
-    for name, key in wanted.items():
-        if name not in replica.endpoints:
-            steps.append(
-                draft.add(
-                    ConnectNetwork(ref(replica), work.network_refs[key], work.service.name, work.service.networks[key]),
-                    f"it is not connected to {name}",
-                    after=work.after,
-                )
-            )
-    for name, endpoint in replica.endpoints.items():
-        if name not in wanted and wanted:
-            steps.append(
-                draft.add(
-                    DisconnectNetwork(ref(replica), Ref(name, id=endpoint.network_id or None)),
-                    f"services.{work.service.name}.networks does not name {name}",
-                    after=tuple(steps),
-                )
-            )
-    return steps
 
 
 def plan_orphans(draft: Draft, fleet: Fleet, observed: Observed, wishes: Wishes, removed: Mapping[str, str]) -> None:
