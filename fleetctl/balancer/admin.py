@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from fleetctl.errors import FleetError
+from fleetctl.errors import EngineUnreachable, FleetError
 from fleetctl.state.rotation import Admission, Rotation, Server, Traffic
 
 PROMPT = b"\n> "
@@ -52,7 +54,7 @@ class Admin:
                 raise self._silent("ended the conversation")
             try:
                 return self._exchange(command)
-            except BaseException:
+            except FleetError:
                 self.close()
                 raise
 
@@ -66,12 +68,14 @@ class Admin:
             )
 
     def _exchange(self, command: str) -> str:
-        self.pipe.send(command.encode() + b"\n")
         deadline = time.monotonic() + PATIENCE
         received = bytearray(b"\n")
+        with self._reaching():
+            self.pipe.send(command.encode() + b"\n")
         while not received.endswith(PROMPT):
             try:
-                data = self.pipe.receive(max(0.0, deadline - time.monotonic()))
+                with self._reaching():
+                    data = self.pipe.receive(max(0.0, deadline - time.monotonic()))
             except TimeoutError:
                 raise self._silent(f"did not answer '{command}' within {PATIENCE:g} s") from None
             if not data:
@@ -82,12 +86,26 @@ class Admin:
                 raise self._silent("says too much")
         return received[1 : -len(PROMPT)].decode(errors="replace")
 
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        """What keeps a pipe from leading there, told as that."""
+        try:
+            yield
+        except EngineUnreachable:
+            raise
+        except FleetError as error:
+            raise self._silent(f"cannot be reached: {SIGNATURE.sub('', error.message)}") from None
+
     def _silent(self, what: str) -> FleetError:
         return FleetError(
             f"the admin socket of balancer {self.name} {what}",
-            hint="without it no replica can be taken out of rotation, so nothing is changed; mend it with "
-            "'fleetctl restart' and the balancer's service name, which interrupts its connections",
+            hint="no replica is stopped that may still be in its rotation; 'fleetctl restart' and the balancer's "
+            "service name mend it, and interrupt its connections",
         )
+
+
+SIGNATURE = re.compile(r"^\S+ \S+ socat\[\d+\] \w ")
+"""What socat begins its complaints with: date, time, name, process and level."""
 
 
 def read_rotation(admin: Admin, balancer_id: str) -> Rotation:
