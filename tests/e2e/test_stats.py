@@ -169,7 +169,7 @@ def test_without_a_balancer_that_tells_the_error_says_how_to_have_one(standing: 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may reach into a container's files from outside")
 def test_a_balancer_whose_admin_socket_is_gone_is_told_of_and_ps_goes_on(standing: Project) -> None:
-    """The last one: it ends with a balancer made anew."""
+    """The last one: the balancer stays so."""
     pid = standing.container("balancer-1").attrs["State"]["Pid"]
     Path(f"/proc/{pid}/root/tmp/admin.sock").unlink()
     done = standing.run("stats")
