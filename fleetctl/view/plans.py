@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fleetctl.plan.actions import CreateReplica, RenameReplica, target, verb
+from fleetctl.plan.actions import AddServer, CreateReplica, DrainServer, RenameReplica, target, verb
 from fleetctl.plan.rollout import NEXT
 from fleetctl.plan.steps import Plan
 from fleetctl.view.tables import Column, show_table
@@ -20,20 +20,23 @@ def show_plan(plan: Plan) -> None:
 
 def summarize(plan: Plan) -> dict[tuple[str, str], str]:
     """(target, reason) -> the verb that says it all: a container that is created and one of the same name that is
-    removed for the same reason is replaced; creating implies starting, removing implies stopping."""
+    removed for the same reason is replaced; creating implies starting and coming into rotation, removing implies
+    leaving it and stopping."""
     fresh = {target(step.action) for step in plan.shown() if isinstance(step.action, CreateReplica)}
     verbs: dict[tuple[str, str], list[str]] = {}
     for step in plan.shown():
-        name = target(step.action)
-        if isinstance(step.action, RenameReplica) and step.action.replica.name in fresh:
-            name = step.action.container_name
+        action, name = step.action, target(step.action)
+        if isinstance(action, AddServer | DrainServer):
+            name = action.replica.name.removesuffix(NEXT) if action.replica.name in fresh else action.replica.name
+        elif isinstance(action, RenameReplica) and action.replica.name in fresh:
+            name = action.container_name
         elif name in fresh:
             name = name.removesuffix(NEXT)
-        verbs.setdefault((name, step.because), []).append(verb(step.action))
+        verbs.setdefault((name, step.because), []).append(verb(action))
     return {key: sum_up(done) for key, done in verbs.items()}
 
 
 def sum_up(verbs: Sequence[str]) -> str:
     if "create" in verbs and "remove" in verbs:
         return "replace"
-    return next((verb for verb in ("create", "remove") if verb in verbs), verbs[0])
+    return next((verb for verb in ("create", "remove", "add server", "drain server") if verb in verbs), verbs[0])

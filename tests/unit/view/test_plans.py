@@ -21,6 +21,15 @@ CASES = Path(__file__).parents[2] / "cases" / "plan"
             "changed-environment-rolls-one-by-one",
             [("replace", "f-web-1"), ("replace", "f-web-2")],
         ),
+        ("balanced-replicas-are-replaced-in-rotation", [("replace", "f-web-1"), ("replace", "f-web-2")]),
+        (
+            "balanced-scale-up-and-down",
+            [("remove", "f-web-3"), ("create", "f-api-2")],
+        ),
+        (
+            "servers-without-a-container-leave-the-rotation",
+            [("create", "f-web-1"), ("drain server", "web-1")],
+        ),
         ("stop-first-is-honoured", [("replace", "f-web-1"), ("replace", "f-web-2")]),
         ("scale-down-takes-the-highest-numbers", [("remove", "f-web-3"), ("remove", "f-web-4")]),
         (
