@@ -15,7 +15,7 @@ import pytest
 
 from fleetctl.check.http import fetch
 from tests.conftest import Bystanders, lend
-from tests.e2e.project import Json, Project, idle, server, wait_for
+from tests.e2e.project import Json, Project, idle, server, shell, wait_for
 from tests.e2e.test_balancer_image import CONTEXT, base_reference
 from tests.e2e.test_terminal import terminal
 
@@ -38,10 +38,14 @@ def standing(
         yield project
 
 
-def servers(project: Project) -> dict[str, Json]:
-    """What stats says of each server, by its replica."""
+def servers(project: Project) -> dict[str | None, Json]:
+    """What stats says of each server, by its replica; one whose container is gone has none."""
     (balancer,) = project.run("stats", "--format", "json").json()["balancers"]
     return {one["replica"]: one for pool in balancer["pools"] for one in pool["servers"]}
+
+
+def is_well(one: Json) -> bool:
+    return bool(one["healthy"]) and one["check"] == "L7OK"
 
 
 def order(project: Project, command: str) -> None:
@@ -120,6 +124,35 @@ def test_ps_says_who_is_in_rotation_and_warns_of_one_that_an_interrupted_run_lef
         f"{standing.name}-web-1: an interrupted run left it out of rotation at {standing.name}-balancer-1"
         in done.stderr
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may look into another user's namespaces")
+def test_a_stranger_at_the_address_of_a_replica_that_is_gone_is_told_of_until_up_mends_it(standing: Project) -> None:
+    gone = standing.container("web-2")
+    ((network, endpoint),) = gone.attrs["NetworkSettings"]["Networks"].items()
+    gone.remove(force=True)
+    place = standing.client.api.create_endpoint_config(ipv4_address=endpoint["IPAddress"])
+    stranger = standing.stranger(
+        f"{standing.name}-guest",
+        network=network,
+        networking_config={network: place},
+        command=shell("echo guest > /tmp/index.html; httpd -f -p 8080 -h /tmp & wait"),
+    )
+    try:
+        wait_for("the stranger answers", lambda: fetch(endpoint["IPAddress"], 8080, "/", timeout=1).status)
+        wait_for("it is taken for the replica", lambda: is_well(servers(standing)[None]))
+        shown = standing.run("stats").stdout
+        done = standing.run("diagnose", "balancer", "--format", "json")
+    finally:
+        stranger.remove(force=True)
+    assert "(no container)" in shown
+    assert done.code == 4
+    (first, *_) = done.json()["verdicts"][0]["findings"]
+    assert (first["cause"], first["where"]) == ("stale-server", "web-2")
+    assert "its container is gone" in first["evidence"][0]["fact"]
+    assert f"is the address of {standing.name}-guest now" in first["evidence"][1]["fact"]
+    standing.up()
+    assert set(servers(standing)) == {f"{standing.name}-web-1", f"{standing.name}-web-2"}
 
 
 def test_watch_draws_it_anew_until_ctrl_c(standing: Project) -> None:
