@@ -182,7 +182,7 @@ class Balancers:
             server = self.server(admin, balancer_id, pool, place.name)
             if server is not None and server.check in GOOD:
                 break
-            progress(f"held until the balancer finds it healthy{f' ({server.check})' if server else ''}")
+            progress(f"held until healthy{f' ({server.check})' if server else ''}")
             if time.monotonic() > deadline:
                 raise FleetError(
                     f"balancer {action.balancer.name} does not find {action.replica.name} healthy within "

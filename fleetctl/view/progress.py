@@ -119,7 +119,7 @@ class Progress:
                 self.running[step.id] = (safe(what), first_line(event.detail, 90), since)
             else:
                 self.running.pop(step.id, None)
-                self.ended += step.only_if_failed is None
+                self.ended += not step.only_if_failed
                 if event.kind == "done":
                     self.done.setdefault(done_text(verb(step.action)), []).append(target(step.action))
         if self.animated:
