@@ -18,6 +18,8 @@ SERVER = "check inter 500ms fastinter 100ms downinter 500ms fall 2 rise 1"
 said again (HAProxy Management Guide, "add server")."""
 GRACE = 10
 """Seconds that requests may last beyond the longest drain when a balancer takes over new settings."""
+CHECK = "X-Fleetctl-Check"
+"""The header that tells a health check."""
 IDEMPOTENT = "METH_GET || METH_OPTIONS"
 """What may be asked twice (RFC 9110, section 9.2.2); METH_GET is HEAD, too (HAProxy Configuration Manual, 7.4)."""
 
@@ -90,6 +92,8 @@ def frontend(port: int, balances: Sequence[Balance]) -> Iterator[str]:
     yield f"""
 frontend port:{port}
     bind :{port}
+    # Its own check: an address that was a server's may become the balancer's, which would then find itself healthy.
+    http-request return status 421 if {{ req.hdr({CHECK}) -m found }}
     http-request del-header Forwarded
     http-request del-header X-Real-IP
     http-request del-header X-Forwarded- -m beg
@@ -112,7 +116,7 @@ backend {one.pool}
     timeout server {round(one.timeout * 1000)}ms
     retries {one.retries}
     option httpchk
-    http-check send meth GET uri {one.health_path} ver HTTP/1.1 hdr Host {host} hdr User-Agent fleetctl
+    http-check send meth GET uri {one.health_path} ver HTTP/1.1 hdr Host {host} hdr {CHECK} {one.pool}
     http-check expect status 200-399
 """
     if one.retries:

@@ -27,7 +27,8 @@ def plan_replacements(draft: Draft, work: ServiceWork, reached: Reached) -> None
     replaced: tuple[str, ...] = ()
     for start in range(0, len(outdated), size):
         after, behind = between_batches(draft, work, replaced) if start else ((), ())
-        after = (*reached.cleared, *after)
+        # The former balancer is there until those that it balances are through.
+        after, behind = (*reached.cleared, *after), (*behind, *work.balanced)
         replaced += tuple(
             replace_one(draft, work, old, reached, after=after, behind=behind) for old in outdated[start : start + size]
         )

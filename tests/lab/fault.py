@@ -62,7 +62,7 @@ NOT_HERE: dict[str, tuple[str, str]] = {
     # row: (fault, why it is not injected here)
     "40": ("Address pools overlap or are used up", "an error of `up`, not of a request; tested with it"),
     "49": ("VLAN filtering", "this kernel is built without it (CONFIG_BRIDGE_VLAN_FILTERING)"),
-    "77": ("A stale server in the balancer", "the fleet has no balancer yet"),
+    "77": ("A stale server in the balancer", "the laboratory has no balancer; tests/e2e/test_stats.py breaks one so"),
     "79": ("A cloud's firewall", "needs a network that is not ours; from the host nothing can be seen of it"),
 }
 """Rows of the list that no test injects."""
