@@ -1,4 +1,6 @@
-"""Records anew what the documents show, where it is not what commands print today: python -m tests.refresh_docs [--all]
+"""Records anew what the documents show, where it is not what commands print today:
+
+    python -m tests.refresh_docs [--all] [DOCUMENT]…
 
 Help texts come from click, hops and causes from the program. Sessions are run again, a whole document at a time so that
 its addresses and identities fit together; `--all` records those that still agree, too. A shown output that is cut is
@@ -63,7 +65,10 @@ def refreshed(text: str, directory: Path, *, everything: bool) -> str:
 
 
 def main() -> None:
+    named = {Path(word).resolve() for word in sys.argv[1:] if not word.startswith("-")}
     for path in documents():
+        if named and path not in named:
+            continue
         before = path.read_text()
         text = replace_causes(replace_help(before))
         with tempfile.TemporaryDirectory() as directory:

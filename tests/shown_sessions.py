@@ -162,6 +162,10 @@ VOLATILE = (
     (r"\blinux/\w+", "linux/ARCH"),
     (r"\d+(\.\d+)? (ms|MB)\b|(?<= in )[\d.]+ s\b", "MEASURED"),
     (r"(?<=ifindex )\d+|(?<=\()\d+(?=\)[ ,\"<])|(?<=@if)\d+|^\d+(?=: )", "IFINDEX"),
+    (r"\b\d+/s\b", "RATE"),
+    # How many requests failed is compared.
+    (r"[\d,]+ requests?(?= meanwhile)", "COUNTED"),
+    (r"(?<= failed), [\d,]+ asked again", ""),
     (r"^( +\d+)+$", "COUNTED"),
     (r"\d+ packets?( [\d.]+ [kMG]?B)?", "COUNTED"),
     (r"(?<=pid[ =])\d+|(?<=nsenter -t )\d+|(?<=docker-proxy )\d+", "N"),
