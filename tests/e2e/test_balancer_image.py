@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import tarfile
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -19,6 +18,7 @@ from typing import Any
 import docker
 import pytest
 
+from tests.e2e.built_image import RESTRICTED, base_of, built
 from tests.e2e.project import wait_for
 from tests.fakes.tiny_image import TEST_LABEL, tiny_image
 
@@ -28,14 +28,7 @@ FOLDER = "/etc/balancer"
 PORT = 8080
 LARGEST = 30_000_000
 
-RESTRICTED: dict[str, Any] = {
-    "read_only": True,
-    "cap_drop": ["ALL"],
-    "security_opt": ["no-new-privileges"],
-    "tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=16m"},
-    "pids_limit": 64,
-    "mem_limit": "256m",
-}
+CONFINED = {**RESTRICTED, "mem_limit": "256m"}
 # A request is under way for as long as its body is: no other server is needed, and no time either.
 ANSWERING = """
 global
@@ -55,33 +48,13 @@ BROKEN = "frontend in\n    bynd :8080\n"
 
 
 def base_reference() -> str:
-    """What the image is to be based on: the environment's word, else .env's, else the registry's Debian."""
-    if named := os.environ.get("FLEET_BALANCER_BASE"):
-        return named
-    file = ROOT / ".env"
-    found = re.search(r"^FLEET_BALANCER_BASE=(.+)$", file.read_text() if file.exists() else "", flags=re.MULTILINE)
-    return found[1].strip() if found else "debian:trixie-slim"
+    return base_of("FLEET_BALANCER_BASE", "debian:trixie-slim")
 
 
 @pytest.fixture(scope="module")
 def image(client: docker.DockerClient) -> Iterator[Any]:
-    """The image under a tag of its own. The first stage stays where it was there before: it is a build cache."""
-    tag = f"fleetctl-test/balancer:{uuid.uuid4().hex[:8]}"
-    before = untagged(client)
-    built, log = client.images.build(
-        path=str(CONTEXT), tag=tag, buildargs={"BASE": base_reference()}, labels={TEST_LABEL: tag}, forcerm=True
-    )
-    yield built
-    client.images.remove(tag)
-    named = str(list(log))
-    for image_id in untagged(client) - before:
-        if image_id.removeprefix("sha256:")[:12] in named:
-            client.images.remove(image_id)
-
-
-def untagged(client: docker.DockerClient) -> set[str]:
-    """Ids of the images that have neither a name nor a child."""
-    return {str(image.id) for image in client.images.list(filters={"dangling": True})}
+    with built(client, "balancer", base_reference()) as made:
+        yield made
 
 
 class Balancer:
@@ -144,7 +117,7 @@ def make(client: docker.DockerClient, image: Any) -> Iterator[Make]:
     made: list[Any] = []
 
     def new(configuration: str | None = None, **options: Any) -> Balancer:
-        more = {**RESTRICTED, "labels": {TEST_LABEL: "balancer-image"}, **options}
+        more = {**CONFINED, "labels": {TEST_LABEL: "balancer-image"}, **options}
         made.append(client.containers.create(image.id, **more))
         balancer = Balancer(made[-1])
         if configuration is not None:

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import docker
 import pytest
 
+from tests.e2e.built_image import RESTRICTED, base_of, built
 from tests.e2e.project import wait_for
 from tests.fakes.tiny_image import TEST_LABEL
 
@@ -24,14 +24,7 @@ CONTEXT = ROOT / "images" / "uuid"
 PORT = 8080
 MOST_BYTES_OVER_THE_BASE = 12_000_000
 
-RESTRICTED: dict[str, Any] = {
-    "read_only": True,
-    "cap_drop": ["ALL"],
-    "security_opt": ["no-new-privileges"],
-    "tmpfs": {"/tmp": "rw,noexec,nosuid,nodev,size=16m"},
-    "pids_limit": 64,
-    "mem_limit": "128m",
-}
+CONFINED = {**RESTRICTED, "mem_limit": "128m"}
 IMPORTED_WITHOUT_BYTECODE = """
 import os, sys
 import gunicorn.workers.gthread, uuid_server.cli, uuid_server.serve
@@ -42,34 +35,14 @@ FREEZE_THE_WORKERS = "import os, signal; os.kill(-1, signal.SIGSTOP)"  # kill(2)
 
 
 def base_reference() -> str:
-    """What the image is to be based on: the environment's word, else .env's, else the registry's Python."""
-    if named := os.environ.get("FLEET_BASE"):
-        return named
-    file = ROOT / ".env"
-    found = re.search(r"^FLEET_BASE=(.+)$", file.read_text() if file.exists() else "", flags=re.MULTILINE)
-    return found[1].strip() if found else "python:3.13-slim"
+    return base_of("FLEET_BASE", "python:3.13-slim")
 
 
 @pytest.fixture(scope="module")
 def image(client: docker.DockerClient) -> Iterator[Any]:
-    """The image under a tag of its own. The first stage stays where it was there before: it is a build cache."""
     subprocess.run([CONTEXT / "fetch-wheels"], env={**os.environ, "PYTHON": sys.executable}, check=True)
-    tag = f"fleetctl-test/uuid:{uuid.uuid4().hex[:8]}"
-    before = untagged(client)
-    built, log = client.images.build(
-        path=str(CONTEXT), tag=tag, buildargs={"BASE": base_reference()}, labels={TEST_LABEL: tag}, forcerm=True
-    )
-    yield built
-    client.images.remove(tag)
-    named = str(list(log))
-    for image_id in untagged(client) - before:
-        if image_id.removeprefix("sha256:")[:12] in named:
-            client.images.remove(image_id)
-
-
-def untagged(client: docker.DockerClient) -> set[str]:
-    """Ids of the images that have neither a name nor a child."""
-    return {str(image.id) for image in client.images.list(filters={"dangling": True})}
+    with built(client, "uuid", base_reference()) as made:
+        yield made
 
 
 class Replica:
@@ -114,7 +87,7 @@ def run(client: docker.DockerClient, image: Any) -> Iterator[Run]:
     started: list[Any] = []
 
     def new(*command: str, **options: Any) -> Replica:
-        more = {**RESTRICTED, "labels": {TEST_LABEL: "uuid-image"}, **options}
+        more = {**CONFINED, "labels": {TEST_LABEL: "uuid-image"}, **options}
         started.append(client.containers.create(image.id, list(command), **more))
         started[-1].start()
         return Replica(started[-1])
