@@ -1,0 +1,186 @@
+"""Driving a balancer: what it holds after each action, and after one that was killed anywhere within."""
+
+from __future__ import annotations
+
+import re
+import threading
+from contextlib import suppress
+
+import pytest
+
+from fleetctl.balancer import driver
+from fleetctl.balancer.config import settings_digest
+from fleetctl.balancer.driver import Balancers
+from fleetctl.errors import FleetError
+from fleetctl.plan.actions import AddServer, ConfigureBalancer, DrainServer, Ref, RotationAction
+from fleetctl.spec.model import Balance
+from tests.unit.balancer.small_haproxy import DRAIN, READY, KilledError, Member, SmallHAProxy, SmallHost, replica
+
+WEB = Balance("web", 8080, 8080, drain_timeout=5.0)
+BALANCER, OLD, NEW = "b" * 64, "0" * 64, "1" * 64
+OLD_NAME, NEW_NAME = f"web-1.{OLD[:12]}", f"web-1.{NEW[:12]}"
+TO = Ref("fleet-balancer-1", id=BALANCER)
+ADD = AddServer(TO, WEB, (WEB,), "web-1", Ref("fleet-web-1.next", id=NEW))
+DROP = DrainServer(TO, WEB, (WEB,), "web-1", Ref("fleet-web-1", id=OLD))
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks follow each other without a pause."""
+    monkeypatch.setattr(driver, "LOOK_EVERY", 0.0)
+
+
+def host() -> SmallHost:
+    """One in which the old replica of web-1 is in rotation, and the new one runs."""
+    balancer = SmallHAProxy(digest=settings_digest([WEB]))
+    balancer.members[OLD_NAME] = Member("10.0.0.2:8080", READY, watched=True, check="L7OK")
+    standing = (
+        replica("balancer", 1, BALANCER, "10.0.0.9"),
+        replica("web", 1, OLD, "10.0.0.2"),
+        replica("web", 1, NEW, "10.0.0.3"),
+    )
+    return SmallHost(balancer, standing)
+
+
+def drive(on: SmallHost, action: RotationAction, stop: threading.Event | None = None) -> str:
+    with Balancers(on, "fleet", stop) as balancers:
+        return balancers.apply(action, lambda detail: None)
+
+
+def servers_in(file: str) -> list[str]:
+    return re.findall(r"^    server (\S+ \S+)", file, re.MULTILINE)
+
+
+def test_a_replica_is_held_until_the_balancer_has_seen_it_healthy() -> None:
+    there = host()
+    assert drive(there, ADD) == ""
+    changes = [line.split(" check ")[0] for line in there.balancer.heard if not line.startswith("show")]
+    path = f"web:8080/{NEW_NAME}"
+    assert changes == [
+        f"add server {path} 10.0.0.3:8080",
+        f"set server {path} state drain",
+        f"enable health {path}",
+        f"set server {path} state ready",
+    ]
+    seen = there.balancer.heard.index(f"set server {path} state ready")
+    assert "show stat" in there.balancer.heard[there.balancer.heard.index(f"enable health {path}") : seen]
+    assert servers_in(there.file) == [f"{OLD_NAME} 10.0.0.2:8080", f"{NEW_NAME} 10.0.0.3:8080"]
+
+
+def test_a_replica_that_is_in_rotation_is_never_taken_out_to_be_brought_in() -> None:
+    """As when settings under another name of the pool brought it in already."""
+    there = host()
+    there.balancer.members[NEW_NAME] = Member("10.0.0.3:8080", READY, watched=True)
+    drive(there, ADD)
+    assert not [line for line in there.balancer.heard if "drain" in line]
+
+
+def test_a_replica_that_is_known_at_another_address_is_added_anew() -> None:
+    there = host()
+    there.balancer.members[NEW_NAME] = Member("10.0.0.7:8080", READY, watched=True, check="L4CON")
+    drive(there, ADD)
+    assert there.balancer.members[NEW_NAME] == Member("10.0.0.3:8080", READY, watched=True, check="L7OK")
+
+
+def test_a_replica_that_the_balancer_does_not_find_healthy_is_never_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "HEALTHY_WITHIN", 0.0)
+    there = host()
+    there.balancer.well = False
+    with pytest.raises(FleetError) as raised:
+        drive(there, ADD)
+    assert raised.value.message.startswith("balancer fleet-balancer-1 does not find fleet-web-1.next healthy")
+    assert there.balancer.members[NEW_NAME].admin == DRAIN
+
+
+def test_a_replica_leaves_when_its_requests_have_ended() -> None:
+    there = host()
+    there.balancer.members[OLD_NAME].sessions = 3
+    told: list[str] = []
+    with Balancers(there, "fleet") as balancers:
+        assert balancers.apply(DROP, told.append) == ""
+    assert there.balancer.members == {}
+    assert servers_in(there.file) == []
+    assert told[0].startswith("draining: ")
+    assert told[-1] == "draining: 1 request under way"
+
+
+def test_requests_that_outlast_the_drain_are_cut_and_told() -> None:
+    there = host()
+    there.balancer.members[OLD_NAME].sessions, there.balancer.ending = 2, 0
+    hasty = Balance("web", 8080, 8080, drain_timeout=0.0)
+    told = drive(there, DrainServer(TO, hasty, (hasty,), "web-1", DROP.replica))
+    assert told == "2 requests cut after 0 s (drain_timeout)"
+    assert there.balancer.members == {}
+
+
+def test_whoever_stops_the_run_cuts_no_request() -> None:
+    there, stop = host(), threading.Event()
+    there.balancer.members[OLD_NAME].sessions, there.balancer.ending = 2, 0
+    stop.set()
+    drive(there, DROP, stop)
+    assert there.balancer.members[OLD_NAME].sessions == 2
+    assert there.balancer.members[OLD_NAME].admin == DRAIN
+
+
+def test_a_server_that_is_gone_already_is_no_fault() -> None:
+    there = host()
+    there.balancer.members.clear()
+    assert drive(there, DROP) == ""
+
+
+@pytest.mark.parametrize("action", [ADD, DROP], ids=["add", "drain"])
+def test_whichever_command_was_the_last_of_a_killed_run_the_next_one_comes_to_the_same_end(
+    action: RotationAction,
+) -> None:
+    whole = host()
+    whole.balancer.members[OLD_NAME].sessions = 2
+    drive(whole, action)
+    for mortal in range(len(whole.balancer.heard)):
+        there = host()
+        there.balancer.members[OLD_NAME].sessions = 2
+        there.balancer.mortal = mortal
+        with suppress(KilledError):
+            drive(there, action)
+        assert len(there.balancer.heard) == mortal
+        there.balancer.mortal = None
+        drive(there, action)
+        for name, member in there.balancer.members.items():
+            assert (member.endpoint, member.admin) == (whole.balancer.members[name].endpoint, READY)
+        assert there.balancer.members.keys() == whole.balancer.members.keys()
+        assert servers_in(there.file) in (servers_in(whole.file), [])
+
+
+def test_other_settings_are_taken_over_with_those_in_rotation() -> None:
+    """The new one is still held, so it is not in the file."""
+    there = host()
+    there.balancer.members[NEW_NAME] = Member("10.0.0.3:8080", DRAIN, watched=True)
+    other = Balance("web", 8081, 8080, algorithm="leastconn")
+    drive(there, ConfigureBalancer(TO, (other,), running=True))
+    assert there.signals == ["USR2"]
+    assert there.balancer.digest == settings_digest([other])
+    assert [*there.balancer.pools] == ["web:8081"]
+    assert servers_in(there.file) == [f"{OLD_NAME} 10.0.0.2:8080"]
+
+
+def test_a_balancer_that_has_not_started_finds_every_replica_that_runs() -> None:
+    there = host()
+    drive(there, ConfigureBalancer(TO, (WEB,)))
+    assert there.balancer.heard == there.signals == []
+    assert servers_in(there.file) == [f"{OLD_NAME} 10.0.0.2:8080", f"{NEW_NAME} 10.0.0.3:8080"]
+
+
+def test_a_balancer_that_does_not_take_its_settings_over_is_told_with_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "RELOADED_WITHIN", 0.0)
+    there = host()
+    monkeypatch.setattr(there, "signal", lambda container_id, name: None)
+    with pytest.raises(FleetError, match="goes on with its former settings") as raised:
+        drive(there, ConfigureBalancer(TO, (Balance("web", 8080, 8080, retries=0),), running=True))
+    assert "it does not like that" in raised.value.message
+
+
+def test_a_session_that_ended_is_opened_anew() -> None:
+    there = host()
+    with Balancers(there, "fleet") as balancers:
+        first = balancers.admin(BALANCER, "fleet-balancer-1")
+        first.close()
+        assert balancers.admin(BALANCER, "fleet-balancer-1") is not first
