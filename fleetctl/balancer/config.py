@@ -67,8 +67,6 @@ defaults
     http-reuse never
     # New settings close no client's connection but behind an answer.
     option idle-close-on-response
-    # A lost first packet is sent again after 1 s and after 3 s.
-    timeout connect 4s
     timeout http-request 10s
     timeout http-keep-alive 5s
     timeout client 60s
@@ -108,11 +106,18 @@ frontend port:{port}
     yield from (f"    default_backend {one.pool}\n" for one in balances if not one.host)
 
 
+def connect_timeout(one: Balance) -> str:
+    """Before another replica is asked; where that is not allowed, long enough for a first packet that was lost, which
+    is sent again after 1 s and after 3 s (RFC 6298)."""
+    return "1s" if one.retries else "4s"
+
+
 def backend(one: Balance, servers: Sequence[Place]) -> Iterator[str]:
     host = one.host or one.service
     yield f"""
 backend {one.pool}
     balance {one.algorithm}
+    timeout connect {connect_timeout(one)}
     timeout server {round(one.timeout * 1000)}ms
     retries {one.retries}
     option httpchk

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from fleetctl.balancer.admin import Admin, Pipe, read_rotation
 from fleetctl.balancer.config import DIRECTORY, FILE_NAME, SERVER, SOCKET, Place, render, settings_digest
+from fleetctl.balancer.places import admitted, place_of, places_of
 from fleetctl.errors import FleetError
 from fleetctl.plan.actions import AddServer, ConfigureBalancer, DrainServer, RotationAction
 from fleetctl.spec.model import Balance
@@ -168,8 +169,13 @@ class Balancers:
         path = f"{pool}/{place.name}"
         known = self.server(admin, balancer_id, pool, place.name)
         if known is not None and (known.address, known.port) != (place.address, place.port):
-            self.remove(admin, path)
+            # Requests that still wait for a connection to where it was are sent elsewhere, if nobody cuts them.
+            admin.order(f"set server {path} state drain")
+            if self.empty(admin, balancer_id, action.balance, place.name, progress) is not None:
+                self.remove(admin, path)
             known = None
+        if self.stop.is_set():
+            return ""
         if known is None:
             refuse_surprise(admin, admin.ask(f"add server {path} {place.endpoint} {SERVER}"), "New server registered")
         if known is None or known.admission != "ready":
@@ -205,20 +211,26 @@ class Balancers:
         admin.order(f"set server {path} state drain")
         # From here on a restarted balancer does not know it any more, either.
         self.save(admin, balancer_id, action.balances)
-        deadline = time.monotonic() + balance.drain_timeout
-        while (server := self.server(admin, balancer_id, balance.pool, name)) and server.sessions:
-            if time.monotonic() > deadline:
-                break
-            progress(f"draining: {requests(server.sessions)} under way")
-            if self.stop.wait(LOOK_EVERY):
-                # Whoever is in a hurry cuts nothing: the next run goes on here.
-                return ""
-        if server is None:
+        cut = self.empty(admin, balancer_id, balance, name, progress)
+        if cut is None:
             return ""
         self.remove(admin, path)
-        if not server.sessions:
-            return ""
-        return f"{requests(server.sessions)} cut after {balance.drain_timeout:g} s (drain_timeout)"
+        return f"{requests(cut)} cut after {balance.drain_timeout:g} s (drain_timeout)" if cut else ""
+
+    def empty(
+        self, admin: Admin, balancer_id: str, balance: Balance, name: str, progress: Callable[[str], None]
+    ) -> int | None:
+        """Wait until a server that gets no new requests has ended those it has, or may take no longer; how many are
+        left. None when there is nothing to remove: it is gone, or the run is to stop, and whoever is in a hurry cuts
+        nothing, for the next run goes on here."""
+        deadline = time.monotonic() + balance.drain_timeout
+        while server := self.server(admin, balancer_id, balance.pool, name):
+            if not server.sessions or time.monotonic() > deadline:
+                return server.sessions
+            progress(f"draining: {requests(server.sessions)} under way")
+            if self.stop.wait(LOOK_EVERY):
+                break
+        return None
 
     def remove(self, admin: Admin, path: str) -> None:
         """Delete a server; its sessions end with it."""
@@ -277,40 +289,3 @@ def refuse_surprise(admin: Admin, said: str, expected: str) -> None:
             f"balancer {admin.name} refused a change of its servers: {said.strip()}",
             hint="run 'fleetctl up' again: it looks anew",
         )
-
-
-def place_of(balance: Balance, label: str, replica: Replica, networks: Collection[str]) -> Place:
-    """Where a balancer that is in these networks asks a replica. Raises FleetError when it has no address there."""
-    for name, endpoint in replica.endpoints.items():
-        address = endpoint.ipv4 or endpoint.ipv6
-        if address and name in networks:
-            return Place(server_name(label, replica.id), address, balance.target_port)
-    raise FleetError(
-        f"{replica.name} has no address in a network of the balancer: it is {replica.state}",
-        hint="run 'fleetctl up' again: it mends networks, too",
-    )
-
-
-def places_of(
-    balances: Sequence[Balance], replicas: Iterable[Replica], networks: frozenset[str]
-) -> dict[str, list[Place]]:
-    """Every replica that runs, in the pools of its service."""
-    running = [one for one in replicas if one.state == "running" and networks & one.endpoints.keys()]
-    return {
-        one.pool: [
-            place_of(one, label_of(replica), replica, networks) for replica in running if replica.service == one.service
-        ]
-        for one in balances
-    }
-
-
-def label_of(replica: Replica) -> str:
-    return f"{replica.service}-{replica.number}"
-
-
-def admitted(rotation: Rotation) -> dict[str, list[Place]]:
-    """Those that are ready, by pool."""
-    return {
-        pool: [Place(one.name, one.address, one.port) for one in servers if one.admission == "ready"]
-        for pool, servers in rotation.servers.items()
-    }

@@ -35,6 +35,7 @@ class SmallHAProxy:
     well: bool = True
     ending: int = 1
     mortal: int | None = None
+    cut: int = 0
     heard: list[str] = field(default_factory=list)
 
     @property
@@ -76,6 +77,7 @@ class SmallHAProxy:
             case ["enable", "health"]:
                 member.watched = True
             case ["shutdown", "sessions", "server"]:
+                self.cut += member.sessions
                 member.sessions = 0
             case ["del", "server"]:
                 if member.admin != MAINT:

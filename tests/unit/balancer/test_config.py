@@ -47,6 +47,7 @@ def test_each_port_is_listened_on_once() -> None:
 def test_without_retries_nothing_is_asked_twice() -> None:
     pool = section(render([replace(WEB, retries=0)], {}), "backend web:8080")
     assert "retries 0" in pool
+    assert "timeout connect 4s" in pool
     assert not [line for line in pool if "redispatch" in line or "retry-on" in line]
 
 

@@ -75,10 +75,11 @@ def test_a_replica_that_is_in_rotation_is_never_taken_out_to_be_brought_in() -> 
     assert not [line for line in there.balancer.heard if "drain" in line]
 
 
-def test_a_replica_that_is_known_at_another_address_is_added_anew() -> None:
+def test_a_replica_that_is_known_at_another_address_is_added_anew_when_nobody_waits_for_it_there_any_more() -> None:
     there = host()
-    there.balancer.members[NEW_NAME] = Member("10.0.0.7:8080", READY, watched=True, check="L4CON")
+    there.balancer.members[NEW_NAME] = Member("10.0.0.7:8080", READY, watched=True, check="L4CON", sessions=3)
     drive(there, ADD)
+    assert there.balancer.cut == 0
     assert there.balancer.members[NEW_NAME] == Member("10.0.0.3:8080", READY, watched=True, check="L7OK")
 
 
@@ -111,6 +112,7 @@ def test_requests_that_outlast_the_drain_are_cut_and_told() -> None:
     told = drive(there, DrainServer(TO, hasty, (hasty,), "web-1", DROP.replica))
     assert told == "2 requests cut after 0 s (drain_timeout)"
     assert there.balancer.members == {}
+    assert there.balancer.cut == 2
 
 
 def test_whoever_stops_the_run_cuts_no_request() -> None:
