@@ -30,7 +30,7 @@ check: env ## Lint, types, import law, unit and case tests; needs no engine
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest tests/unit tests/cases $(FLAGS)
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) tests/unit tests/cases $(FLAGS)
 test: check engine base wheels ## Everything in check, then contract and end-to-end and laboratory tests against the real engine
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) tests/contract tests/e2e tests/lab $(FLAGS)
 lab: env engine base ## Every fault of the laboratory, the held-out ones too; writes docs/fault-matrix.md
