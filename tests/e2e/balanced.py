@@ -70,7 +70,7 @@ class Balanced:
                 "web": {
                     "image": TAG,
                     "command": command,
-                    "tmpfs": ["/srv:rw,exec,nosuid,nodev,mode=1777,size=1m"],
+                    "tmpfs": ["/srv:rw,exec,nosuid,nodev,uid=10001,size=1m"],
                     "stop_grace_period": "1s",
                     "deploy": deploy,
                     "x-fleet": {"http": {"port": PORT, "health_path": "/healthz"}},
