@@ -16,7 +16,7 @@ from tests.shown_sessions import NOT_RUN, ROOT, agrees, documents, exchanges, it
 RECORD = "record it anew with 'python -m tests.refresh_docs'"
 SETTLES = 10.0
 """Seconds until every worker of a server that answers already has named itself in the process list."""
-LOOKS = re.compile(r"(fleetctl|docker)( -f \S+)? (top|inspect-network|diagnose)\b|nsenter\b")
+LOOKS = re.compile(r"(fleetctl|docker)( -f \S+)? (top|inspect-network|diagnose|stats)\b|nsenter\b")
 """What only looks, and sees the workers come or a health check pass; it is asked again until that has settled."""
 ROOT_SEES_MORE = ("fleetctl up", "fleetctl inspect-network", "fleetctl diagnose", "fleetctl doctor")
 """What prints something else to others than root; the documents show what root sees."""
