@@ -40,11 +40,14 @@ cat > cgi-bin/slow << 'END'
 sleep "$QUERY_STRING"; exec ./ask
 END
 chmod 755 cgi-bin/*
+trap '[ -e /srv/stubborn ] || exit 0' TERM
+trap 'greed=0123456789; while :; do greed=$greed$greed; done' USR1
 """
+SERVE = "httpd -f -p 8080 -h /srv & while kill -0 $!; do wait; done"
+# What makes a replica sick, deaf to SIGTERM, and (a signal) take all the memory that it can get.
 SICKEN = "rm /srv/healthz; touch /srv/sick"
-ON_BEHALF_OF = "httpd -f -p 8080 -h /srv & wait"
-GREED = "trap 'greed=0123456789; while :; do greed=$greed$greed; done' USR1"
-"""At SIGUSR1 it takes all the memory that it can get."""
+HARDEN = "touch /srv/stubborn"
+STARVE = "SIGUSR1"
 
 
 class Balanced:
@@ -52,6 +55,7 @@ class Balanced:
 
     def __init__(self, project: Project) -> None:
         self.project = project
+        self.release = 0
 
     def write(
         self,
@@ -63,13 +67,15 @@ class Balanced:
         **web: Any,
     ) -> None:
         """Write fleet.yaml; `before` runs in each replica's shell before it serves, `web` are keys of the service."""
-        command = shell(f"{SERVER}\n{before}\n{ON_BEHALF_OF}")
+        command = shell(f"{SERVER}\n{before}\n{SERVE}")
         deploy = {"replicas": replicas, "resources": {"limits": {"memory": "32m"}}, "update_config": update or {}}
         self.project.write(
             {
                 "web": {
                     "image": TAG,
                     "command": command,
+                    "environment": {"RELEASE": self.release},
+                    "restart": "no",
                     "tmpfs": ["/srv:rw,exec,nosuid,nodev,uid=10001,size=1m"],
                     "stop_grace_period": "1s",
                     "deploy": deploy,
@@ -84,6 +90,11 @@ class Balanced:
                 },
             }
         )
+
+    def write_next(self, **wishes: Any) -> None:
+        """Write the same with another release, to be rolled out."""
+        self.release += 1
+        self.write(**wishes)
 
     def settle(self, **wishes: Any) -> None:
         """Bring the fleet to what `write` makes of the wishes, whatever it was before."""
