@@ -17,7 +17,10 @@ from fleetctl.plan.actions import (
     Delay,
     DrainServer,
     Ref,
+    RemoveReplica,
+    RestartReplica,
     RotationAction,
+    StopReplica,
     Tally,
 )
 from fleetctl.plan.outcome import Event, Listener, RunReport, StepResult
@@ -33,6 +36,8 @@ POLL = 0.2
 
 WAITING = (AwaitReplica, Delay, AddServer, DrainServer, ConfigureBalancer)
 """What waits most of its time."""
+ENDING = (StopReplica, RestartReplica, RemoveReplica)
+"""What ends a container's processes: a balancer waits for all who speak with it, fleetctl among them."""
 
 
 class Applier(Protocol):
@@ -48,9 +53,11 @@ class Gate(Protocol):
 
 
 class Rotations(Protocol):
-    """Whoever brings replicas into a balancer's rotation and out of it; returns what is worth telling of it."""
+    """Whoever brings replicas into a balancer's rotation and out of it, which `apply` returns what is worth telling of,
+    and ends a conversation with a container, if there is one."""
 
     def apply(self, action: RotationAction, progress: Callable[[str], None]) -> str: ...
+    def forget(self, container_id: str) -> None: ...
 
 
 def execute(
@@ -144,6 +151,8 @@ class Run:
                 if not self.stop.is_set():
                     return StepResult(step, "done", told=told)
             else:
+                if isinstance(action, ENDING) and action.replica.id:
+                    self.rotations.forget(action.replica.id)
                 return StepResult(step, "done", made=self.engine.apply(action))
         except FleetError as error:
             return StepResult(step, "failed", error=error)

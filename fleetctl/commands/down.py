@@ -47,8 +47,6 @@ def command(source: FleetSource, volumes: bool, rmi: str | None, remove_orphans:
             return plan_teardown(observed, select_services(fleet), volumes=volumes, images=images, grace=timeout)
 
         order = Order(doing="down")
-        return carry_out(
-            fleet, engine, progress, decide, order, stop=stop, prepare=progress.prepare, needless=fleet.services
-        )
+        return carry_out(fleet, engine, progress, decide, order, stop=stop, prepare=progress.prepare, rotations=False)
 
     say_if_idle(run_to_end(work, command="down"))

@@ -33,6 +33,9 @@ class MemoryRotations:
         }
         return replace(observed, rotations=rotations)
 
+    def forget(self, container_id: str) -> None:
+        """There is no conversation to be ended."""
+
     def apply(self, action: RotationAction, progress: Callable[[str], None]) -> str:
         """Do one thing; it counts as an action of the engine, which may die there."""
         self.engine.count(action)

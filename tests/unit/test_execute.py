@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from fleetctl.errors import FleetError
 from fleetctl.execute import execute
-from fleetctl.plan.actions import Action, AwaitReplica, PullImage, Ref, StartReplica
+from fleetctl.plan.actions import Action, AwaitReplica, PullImage, Ref, StartReplica, StopReplica, verb
 from fleetctl.plan.outcome import Event, RunReport
 from fleetctl.plan.steps import Plan, Step
 
@@ -22,7 +22,7 @@ class Recorder:
         self.ids: list[str | None] = []
 
     def apply(self, action: Action, progress: Callable[[str], None] | None = None) -> str:
-        name = action.reference if isinstance(action, PullImage) else "start"
+        name = action.reference if isinstance(action, PullImage) else verb(action)
         self.ids.append(action.replica.id if isinstance(action, StartReplica) else None)
         self.asked.append(name)
         self.then(name)
@@ -32,6 +32,9 @@ class Recorder:
 
     def wait(self, action: AwaitReplica, progress: Callable[[str], None]) -> None:
         raise AssertionError("nothing is awaited here")
+
+    def forget(self, container_id: str) -> None:
+        self.asked.append(f"forget {container_id}")
 
 
 def step(name: str, after: tuple[str, ...] = (), behind: tuple[str, ...] = (), cleans: tuple[str, ...] = ()) -> Step:
@@ -112,3 +115,10 @@ def test_every_step_is_told_from_start_to_end() -> None:
     recorder = Recorder(failing=("b",))
     execute(Plan((step("a"), step("b", after=("a",)), step("c", after=("b",)))), recorder, recorder, recorder, listen)
     assert heard == [("a", "started"), ("a", "done"), ("b", "started"), ("b", "failed"), ("c", "skipped")]
+
+
+def test_a_conversation_with_a_container_ends_before_the_container_is_told_to() -> None:
+    """HAProxy waits for all who speak with it, also for fleetctl's own session with its admin socket."""
+    recorder = Recorder()
+    run(recorder, Step("stop", StopReplica(Ref("balancer", id="b1")), "a test"))
+    assert recorder.asked == ["forget b1", "stop"]
