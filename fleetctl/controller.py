@@ -28,7 +28,7 @@ from fleetctl.plan.rotation import balancers_of
 from fleetctl.plan.steps import Plan
 from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.model import Fleet, PullPolicy, Service
-from fleetctl.state.observed import Observed, ObservedImage, Release, Replica
+from fleetctl.state.observed import AT_REST, Observed, ObservedImage, Release, Replica
 
 LOOK_AGAIN = 20
 """How often a run looks at most while it loses races for a subnet; it leaves each one lost to whoever has won."""
@@ -137,6 +137,12 @@ def deploy(
             if report.failures or report.interrupted:
                 return report
             observed = look(fleet, engine, balancers, services)
+        woken = wake_balancers(work, observed)
+        report += woken
+        if woken.failures or woken.interrupted:
+            return report
+        if woken.results:
+            observed = look(fleet, engine, balancers, services)
         latest = converge(work, observed, services)
         failed = failed_updates(latest, observed, services) if not latest.interrupted else []
         if failed:
@@ -144,6 +150,16 @@ def deploy(
             names = () if back.failures or back.interrupted else tuple(service.name for service, _ in failed)
             latest += replace(back, rolled_back=names)
         return report + latest + RunReport(traffic=balancers.traffic())
+
+
+def wake_balancers(work: Work, observed: Observed) -> RunReport:
+    """Bring those balancers to run that are paused or between two restarts. Before one can be asked who is in its
+    rotation nobody can be taken out of it, and it would come back with replicas that are gone."""
+    hung = {one.service for one in balancers_of(work.fleet, observed) if one.state not in (*AT_REST, "running")}
+    if not hung:
+        return RunReport()
+    wishes = Wishes(services=tuple(sorted(hung)), dependencies=False, grace=work.order.wishes.grace)
+    return work.run(plan_replicas(work.fleet, observed, wishes))
 
 
 def converge(work: Work, observed: Observed, services: Sequence[Service]) -> RunReport:

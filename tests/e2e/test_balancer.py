@@ -109,6 +109,16 @@ def test_a_balancer_that_was_killed_by_hand_comes_back_with_up(balanced: Balance
     assert_clean(running.result, instances=3)
 
 
+def test_a_frozen_balancer_is_woken_before_a_replica_is_replaced(balanced: Balanced) -> None:
+    """Until it answers nobody can be taken out of its rotation, or brought into it."""
+    balanced.settle(balance=NO_RETRIES)
+    balanced.write_next(balance=NO_RETRIES, update={"parallelism": 2})
+    balanced.balancer.pause()
+    balanced.project.up()
+    balanced.wait_serving("web-1", "web-2")
+    balanced.project.assert_converged()
+
+
 # What clients send
 
 
