@@ -86,6 +86,8 @@ class Balanced:
                     "image": f"fleetctl-test/balancer:{self.project.name}",
                     "build": {"context": "balancer", "args": {"BASE": base_reference()}},
                     "stop_grace_period": "1s",
+                    # Engine 20.10 calls what was paused unhealthy until it has checked again.
+                    "healthcheck": {"interval": "3s"},
                     "x-fleet": {"balance": {"service": "web", "port": PORT, "drain_timeout": "10s", **(balance or {})}},
                 },
             }
