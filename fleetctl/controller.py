@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from fleetctl.balancer.driver import Balancers
-from fleetctl.balancer.driver import Host as BalancerHost
+from fleetctl.balancer.live import Host as BalancerHost
 from fleetctl.check.readiness import Readiness
 from fleetctl.engine.base import Engine
 from fleetctl.errors import FleetError, SubnetTaken
@@ -144,12 +144,18 @@ def deploy(
         if woken.results:
             observed = look(fleet, engine, balancers, services)
         latest = converge(work, observed, services)
-        failed = failed_updates(latest, observed, services) if not latest.interrupted else []
-        if failed:
-            back = go_back(work, failed)
-            names = () if back.failures or back.interrupted else tuple(service.name for service, _ in failed)
-            latest += replace(back, rolled_back=names)
+        for service, release in failed_updates(latest, observed, services) if not latest.interrupted else []:
+            latest += undo(work, service, release)
         return report + latest + RunReport(traffic=balancers.traffic())
+
+
+def undo(work: Work, service: Service, release: Release) -> RunReport:
+    """Put a release back after an update of it failed; why that cannot be is in the report, beside why it failed."""
+    try:
+        report = go_back(work, service, release, service.replicas)
+    except FleetError as error:
+        return RunReport(errors=(error,))
+    return report if report.failures or report.interrupted else replace(report, rolled_back=(service.name,))
 
 
 def wake_balancers(work: Work, observed: Observed) -> RunReport:
@@ -177,30 +183,27 @@ def converge(work: Work, observed: Observed, services: Sequence[Service]) -> Run
     return latest
 
 
-def go_back(work: Work, releases: Sequence[tuple[Service, Release]]) -> RunReport:
-    """Put former releases of services back."""
+def go_back(work: Work, service: Service, release: Release, replicas: int) -> RunReport:
+    """Put a former release of a service back, so many times."""
     fleet, engine = work.fleet, work.engine
     observed = look(fleet, engine, work.balancers)
-    returns = [describe_return(fleet, service, observed, release) for service, release in releases]
-    references = {reference for one in returns for reference in (one.image_id, one.service.image)}
-    images = engine.observe(fleet.name, images=references).images
-    former, foreseen = with_returns(fleet, replace(observed, images=images), returns)
-    refuse_changed_files(one.service for one in returns)
-    names = tuple(one.service.name for one in returns)
-    wishes = Wishes(services=names, dependencies=False, grace=work.order.wishes.grace)
+    there = describe_return(fleet, service, release, replicas)
+    images = engine.observe(fleet.name, images={there.image_id, there.service.image}).images
+    former, foreseen = with_returns(fleet, replace(observed, images=images), [there])
+    refuse_changed_files(there.service)
+    wishes = Wishes(services=(service.name,), dependencies=False, grace=work.order.wishes.grace, restoring=True)
     return replace(work, fleet=former).run(plan_replicas(former, foreseen, wishes))
 
 
-def refuse_changed_files(services: Iterable[Service]) -> None:
+def refuse_changed_files(service: Service) -> None:
     """Raise FleetError where a config or secret that a former release mounts has other content by now."""
-    for service in services:
-        for file in service.files:
-            data = file.source.read_bytes() if file.source.is_file() else b""
-            if hashlib.sha256(data).hexdigest() != file.content_digest:
-                raise FleetError(
-                    f"{file.kind} {file.name} ({file.source}) was another in the former release of {service.name}",
-                    hint="bring the file's former content back, and run the command again",
-                )
+    for file in service.files:
+        data = file.source.read_bytes() if file.source.is_file() else b""
+        if hashlib.sha256(data).hexdigest() != file.content_digest:
+            raise FleetError(
+                f"{file.kind} {file.name} ({file.source}) was another in the former release of {service.name}",
+                hint="bring the file's former content back, and run the command again",
+            )
 
 
 def roll_back(
@@ -218,7 +221,13 @@ def roll_back(
     with fleet_lock(engine.endpoint, fleet.name, order.doing), Balancers(engine, fleet.name, stop) as balancers:
         work = Work(fleet, engine, balancers, listener, order, stop, prepare)
         observed = look(fleet, engine, balancers)
-        report = go_back(work, [(service, former_release(observed, service)) for service in services])
+        releases = [(service, former_release(observed, service)) for service in services]
+        report = RunReport()
+        for service, release in releases:
+            there = len({replica.number for replica in observed.of_service(service.name)})
+            report += go_back(work, service, release, max(there, service.replicas))
+            if report.failures or report.interrupted:
+                break
         return report + RunReport(traffic=balancers.traffic())
 
 

@@ -145,7 +145,7 @@ class Run:
             elif isinstance(action, Delay):
                 self.stop.wait(action.seconds)
             elif isinstance(action, Tally):
-                self.tally(step, action)
+                self.tally(action)
             elif isinstance(action, RotationAction):
                 told = self.rotations.apply(action, lambda detail: self.listener(Event(step, "progress", detail)))
                 if not self.stop.is_set():
@@ -153,16 +153,19 @@ class Run:
             else:
                 if isinstance(action, ENDING) and action.replica.id:
                     self.rotations.forget(action.replica.id)
-                return StepResult(step, "done", made=self.engine.apply(action))
+                said = self.engine.apply(action)
+                if isinstance(action, StopReplica):
+                    return StepResult(step, "done", told=said)
+                return StepResult(step, "done", made=said)
         except FleetError as error:
             return StepResult(step, "failed", error=error)
         if self.stop.is_set():
             return StepResult(step, "skipped")
         return StepResult(step, "done")
 
-    def tally(self, step: Step, action: Tally) -> None:
-        """Raise FleetError when more of the steps before this one failed than may."""
-        lost = sum(self.results[before].status != "done" for before in step.behind)
+    def tally(self, action: Tally) -> None:
+        """Raise FleetError when more new replicas failed than may."""
+        lost = sum(self.results[one].status != "done" for one in action.serving)
         if lost > action.tolerated:
             raise FleetError(
                 f"{lost} of the {action.replicas} replicas of {action.service_name} could not be replaced, and "

@@ -12,6 +12,7 @@ from fleetctl.spec.model import Balance
 DIRECTORY = CONFIGURATION
 """Where the image keeps its configuration: a volume, so that a restarted balancer finds it again."""
 FILE_NAME = "haproxy.cfg"
+MASTER_SOCKET = "/tmp/master.sock"  # noqa: S108  # likewise; the image names it
 SOCKET = "/tmp/admin.sock"  # noqa: S108  # on the container's own tmpfs, for its own user only
 SERVER = "check inter 500ms fastinter 100ms downinter 500ms fall 2 rise 1"
 """Out of rotation after two failed checks: with their timeout within 1.9 s. Servers that are added at run time need it
@@ -131,5 +132,24 @@ backend {one.pool}
     retry-on conn-failure empty-response response-timeout 503
     http-request disable-l7-retry unless {IDEMPOTENT}
 """
-    for place in servers:
-        yield f"    server {place.name} {place.endpoint} {SERVER}\n"
+    yield from server_lines(servers)
+
+
+def with_servers(text: str, servers: Mapping[str, Sequence[Place]]) -> str:
+    """A file that `render` wrote, with these servers in its backends and everything else as it is."""
+    lines: list[str] = []
+    pool: str | None = None
+    for line in [*text.splitlines(keepends=True), "\n"]:
+        if line.startswith("    server "):
+            continue
+        if pool is not None and not line.strip():
+            lines += server_lines(servers.get(pool, ()))
+            pool = None
+        if line.startswith("backend "):
+            pool = line.split()[1]
+        lines.append(line)
+    return "".join(lines[:-1])
+
+
+def server_lines(servers: Sequence[Place]) -> list[str]:
+    return [f"    server {place.name} {place.endpoint} {SERVER}\n" for place in servers]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -14,7 +14,7 @@ from fleetctl.check.replicas import address_of, why_unreachable
 from fleetctl.errors import FleetError
 from fleetctl.plan.actions import AwaitReplica
 from fleetctl.plan.launch import awaits_health
-from fleetctl.spec.model import Balance, HttpSettings, Service
+from fleetctl.spec.model import HttpSettings, Service
 from fleetctl.state.observed import Replica
 
 LOOK_EVERY = 0.5
@@ -44,7 +44,7 @@ class Source(Protocol):
 class Rotations(Protocol):
     """Whoever can ask a balancer."""
 
-    def lack(self, balancer: Replica, balances: Sequence[Balance]) -> str | None: ...
+    def lack(self, balancer: Replica) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class Readiness:
         if replica.health == "unhealthy":
             return Lack("its health check fails")
         if service.balance:
-            told = self.rotations.lack(replica, service.balance)
+            told = self.rotations.lack(replica)
             return Lack(told) if told else None
         if replica.health == "starting" and (awaits_health(service) or service.http is None):
             return Lack("its health check has not passed yet")

@@ -97,14 +97,22 @@ def run_to_end(work: Work, *, command: str) -> RunReport:
     return report
 
 
+TOLD = 3
+"""How many are named of whom the same is told."""
+
+
 def tell_traffic(report: RunReport) -> None:
-    """Say which requests were cut, and what the balancers counted while replicas came and went."""
+    """Say which requests were cut, who had to be killed, and what the balancers counted meanwhile."""
     from fleetctl.plan.actions import target
     from fleetctl.view.terminal import note, warn
 
+    told: dict[str, list[str]] = {}
     for result in report.results:
         if result.told:
-            warn(f"{target(result.step.action)}: {result.told}")
+            told.setdefault(result.told, []).append(target(result.step.action))
+    for what, names in told.items():
+        more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
+        warn(f"{', '.join(names[:TOLD])}{more}: {what}")
     for name, traffic in report.traffic.items():
         requests = f"{traffic.requests:,} {'request' if traffic.requests == 1 else 'requests'}"
         again = f", {traffic.retried:,} asked again" if traffic.retried else ""
@@ -116,7 +124,7 @@ def conclude(report: RunReport, number: int, command: str) -> None:
     former release serves again, or else the gravest failure."""
     from fleetctl.view.terminal import show_error
 
-    errors = [failure.error for failure in report.failures if failure.error is not None]
+    errors = [failure.error for failure in report.failures if failure.error is not None] + list(report.errors)
     end: FleetError | None = max(errors, key=lambda error: error.exit_code, default=None)
     if report.interrupted:
         end = interrupted(report, number, command)

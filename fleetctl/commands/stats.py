@@ -45,10 +45,11 @@ def command(source: FleetSource, service: str | None, watch: bool, output: str) 
         raise ConfigError("--watch draws a table on a terminal", hint="programs ask again with --format json")
     fleet = source.load()
     chosen_balancers(fleet, service)
-    with opened() as engine, Balancers(engine, fleet.name) as balancers:
+    with opened() as engine:
         if watch:
-            follow(fleet, engine, balancers, service)
-        picture = look(fleet, engine, balancers, service)
+            follow(fleet, engine, service)
+        with Balancers(engine, fleet.name) as balancers:
+            picture = look(fleet, engine, balancers, service)
     if picture.shown:
         show(fleet, picture, output)
     refuse_silence(picture)
@@ -121,15 +122,18 @@ def refuse_silence(picture: Picture) -> None:
         raise picture.silent[-1]
 
 
-def follow(fleet: Fleet, engine: DockerHost, balancers: Balancers, name: str | None) -> None:
-    """Draw it every second, until interrupted. A balancer that is replaced meanwhile is asked as soon as it runs."""
+def follow(fleet: Fleet, engine: DockerHost, name: str | None) -> None:
+    """Draw it every second, until interrupted. A balancer that is replaced meanwhile is asked as soon as it runs; a
+    session that stayed open would keep it from stopping."""
+    from fleetctl.balancer.driver import Balancers
     from fleetctl.view.terminal import show_error
     from fleetctl.view.watching import redraw
 
     # A shell without job control starts what is in its background with SIGINT ignored; there is no other end of this.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     while True:
-        picture = look(fleet, engine, balancers, name)
+        with Balancers(engine, fleet.name) as balancers:
+            picture = look(fleet, engine, balancers, name)
 
         def draw() -> None:
             show(fleet, picture, "table")  # noqa: B023  # drawn before the next round

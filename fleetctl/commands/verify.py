@@ -156,17 +156,17 @@ class Verification:
 
                 yield by_name(fleet, engine, open_vantage(engine), str(self.service), self.wanted, self.watch)
             else:
-                with Balancers(engine, fleet.name, self.watch.stop) as balancers:
 
-                    def rotation_of(balancer: Replica, service: Service) -> Rotation | None:
-                        with suppress(FleetError):  # one that does not tell is judged without
-                            return balancers.look(balancer.id, balancer.name, service.balance)
-                        return None
+                def rotation_of(balancer: Replica, service: Service) -> Rotation | None:
+                    # One that does not tell is judged without. A session that stayed open would keep it from stopping.
+                    with suppress(FleetError), Balancers(engine, fleet.name) as balancers:
+                        return balancers.look(balancer.id, balancer.name, service.balance)
+                    return None
 
-                    for one in through_balancers(fleet, engine, self.service, self.wanted, self.watch, rotation_of):
-                        yield one
-                        if self.watch.stop.is_set():
-                            return
+                for one in through_balancers(fleet, engine, self.service, self.wanted, self.watch, rotation_of):
+                    yield one
+                    if self.watch.stop.is_set():
+                        return
 
 
 def refuse_faults(found: Sequence[Verified]) -> None:

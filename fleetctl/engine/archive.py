@@ -1,10 +1,12 @@
-"""Packs files as the engine takes them: a tar archive."""
+"""Packs files as the engine takes them, and unpacks one as it gives it: a tar archive."""
 
 from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from fleetctl.errors import FleetError
 
 
 def archive(files: Mapping[str, bytes]) -> io.BytesIO:
@@ -17,3 +19,23 @@ def archive(files: Mapping[str, bytes]) -> io.BytesIO:
             tar.addfile(entry, io.BytesIO(content))
     buffer.seek(0)
     return buffer
+
+
+LARGEST = 16 << 20
+"""Bytes of an archive that is read."""
+
+
+def unpacked(stream: Iterable[bytes]) -> bytes:
+    """The one file in an archive. Raises FleetError where it holds something else, or too much."""
+    buffer = io.BytesIO()
+    for chunk in stream:
+        buffer.write(chunk)
+        if buffer.tell() > LARGEST:
+            raise FleetError(f"a file of a container is larger than {LARGEST >> 20} MiB")
+    buffer.seek(0)
+    with tarfile.open(fileobj=buffer) as tar:
+        entry = tar.next()
+        found = tar.extractfile(entry) if entry is not None and entry.isreg() else None
+        if found is None:
+            raise FleetError("what a container has there is no file")
+        return found.read()

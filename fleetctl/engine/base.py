@@ -40,7 +40,8 @@ class Engine(Protocol):
         """Hex SHA-256 of everything an image is built from."""
 
     def apply(self, action: Action) -> str:
-        """Do one thing; returns the id of what was made, else ''. Idempotent where the engine lets it be."""
+        """Do one thing; returns the id of what was made, of a StopReplica what is worth telling, else ''. Idempotent
+        where the engine lets it be."""
 
     def close(self) -> None:
         """Let go of all connections."""

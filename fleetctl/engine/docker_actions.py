@@ -35,9 +35,13 @@ class Hands(Protocol):
     progress: Callable[[str, str], None]
 
 
+KILLED = 137
+"""The exit code of a process that SIGKILL ended: 128 plus the signal's number."""
+
+
 def perform(host: Hands, action: Action) -> str:
-    """Do one thing; returns the id of what was made, else ''. Removing, stopping or disconnecting what is gone already
-    is fine. Raises FleetError or what docker-py raises."""
+    """Do one thing; returns the id of what was made, or what is worth telling of it, else ''. Removing, stopping or
+    disconnecting what is gone already is fine. Raises FleetError or what docker-py raises."""
     return HANDLERS[type(action)](host, action) or ""
 
 
@@ -192,12 +196,17 @@ def taken_port(host: Hands, replica: Ref, text: str) -> FleetError:
     )
 
 
-def stop(host: Hands, action: actions.StopReplica) -> None:
+def stop(host: Hands, action: actions.StopReplica) -> str:
+    """Tells of a container that had to be killed."""
     from docker.errors import NotFound
 
     container_id = identify(action.replica)
     with suppress(NotFound):
-        host.client.stop(container_id, timeout=grace_of(host, container_id, action.grace))
+        grace = grace_of(host, container_id, action.grace)
+        host.client.stop(container_id, timeout=grace)
+        if host.client.inspect_container(container_id)["State"].get("ExitCode") == KILLED:
+            return f"did not end within {grace} s of its stop signal, and was killed"
+    return ""
 
 
 def restart(host: Hands, action: actions.RestartReplica) -> None:

@@ -223,10 +223,14 @@ class DockerHost:
         with translated(f"write into {directory} of a container", self.endpoint):
             self.client.put_archive(container_id, directory, archive(files))
 
-    def signal(self, container_id: str, name: str) -> None:
-        """Send a signal to a container's first process (Docker Engine API, ContainerKill)."""
-        with translated(f"send SIG{name} to a container", self.endpoint):
-            self.client.kill(container_id, f"SIG{name}")
+    def get_file(self, container_id: str, path: str) -> bytes:
+        """A file of a container, running or not (Docker Engine API, ContainerArchive). Raises FleetError also where it
+        is none."""
+        from fleetctl.engine.archive import unpacked
+
+        with translated(f"read {path} of a container", self.endpoint):
+            stream, _ = self.client.get_archive(container_id, path)
+            return unpacked(stream)
 
     # Act
 

@@ -18,6 +18,8 @@ RELEASE = PREFIX + "release"
 PREVIOUS = PREFIX + "previous"
 """Image id and release, with a blank between them, of what was there before; empty for a first release; on
 containers."""
+RESTORED = PREFIX + "restored"
+""""true" where the container was made to put a former release back, else empty; on containers."""
 RUN = PREFIX + "run"
 """Id of the run of fleetctl that made the object."""
 NETWORK = PREFIX + "network"

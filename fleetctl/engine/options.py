@@ -31,6 +31,7 @@ def container_body(action: CreateReplica, network_id: str | None, run: str) -> B
             labels.RELEASE: pack(service),
             # Said also where it is empty: else a label of the image would be taken for it.
             labels.PREVIOUS: f"{before.image_id} {before.packed}" if before is not None else "",
+            labels.RESTORED: "true" if action.restored else "",
             labels.RUN: run,
         },
         "ExposedPorts": {port: {} for port in exposed_ports(service)},

@@ -57,6 +57,7 @@ def replica_from_list(entry: Json) -> Replica:
         fleet=marks.get(labels.FLEET, ""),
         release=release_from_label(f"{entry.get('ImageID') or ''} {marks.get(labels.RELEASE, '')}"),
         previous=release_from_label(marks.get(labels.PREVIOUS, "")),
+        restored=marks.get(labels.RESTORED) == "true",
     )
 
 

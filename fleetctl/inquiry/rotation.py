@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from fleetctl.balancer.driver import Balancers
 from fleetctl.errors import ConfigError, EngineUnreachable, FleetError
 from fleetctl.plan.rotation import Pools, Rotations
-from fleetctl.plan.steps import Draft
 from fleetctl.spec.model import Fleet, Service
 from fleetctl.state.observed import Observed, Replica
 from fleetctl.state.rotation import Rotation
@@ -26,7 +25,7 @@ class Told:
         it does not say who is there."""
         replicas = tuple(replicas)
         seen = Observed(fleet.name, replicas, rotations=self.rotations)
-        found = Rotations.of(Draft(), fleet, seen)
+        found = Rotations(fleet, seen)
         dumb = {one.service for one in replicas if one.id in self.silent}
         balanced = {
             balance.service: any(service.name in dumb for service in balancing(fleet, balance.service))

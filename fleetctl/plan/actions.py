@@ -82,6 +82,8 @@ class CreateReplica:
     volumes: Mapping[str, str] = field(default_factory=dict)
     previous: Release | None = None
     """What this release is to replace."""
+    restored: bool = False
+    """Whether it puts a former release back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +159,13 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """No engine call: go on with an update only while at most `tolerated` of the service's replicas have failed, which
-    are the steps that this one is behind."""
+    """No engine call: go on with an update only while at most `tolerated` of the service's new replicas have failed to
+    do their work, which for each the step of that id in `serving` tells."""
 
     service_name: str
     replicas: int
     tolerated: int
+    serving: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,25 +180,27 @@ class ConfigureBalancer:
 
 @dataclass(frozen=True, slots=True)
 class AddServer:
-    """Bring a replica into rotation, as soon as the balancer itself finds it healthy. `label` is SERVICE-N; `balances`
-    is everything that the balancer does."""
+    """Bring a replica into rotation in a pool, asked at `port`, as soon as the balancer itself finds it healthy.
+    `label` is SERVICE-N."""
 
     balancer: Ref
-    balance: Balance
-    balances: tuple[Balance, ...]
+    pool: str
+    port: int
     label: str
     replica: Ref
 
 
 @dataclass(frozen=True, slots=True)
 class DrainServer:
-    """Take a replica out of rotation: no new requests, and those it has may end within `balance.drain_timeout`."""
+    """Take a replica out of rotation: no new requests, and those it has may end within `drain_timeout` seconds. Not
+    before `least` others are ready and healthy."""
 
     balancer: Ref
-    balance: Balance
-    balances: tuple[Balance, ...]
+    pool: str
+    drain_timeout: float
     label: str
     replica: Ref
+    least: int = 0
 
 
 RotationAction = ConfigureBalancer | AddServer | DrainServer

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from fleetctl.plan.actions import (
     ConfigureBalancer,
     ConnectNetwork,
@@ -16,7 +14,7 @@ from fleetctl.plan.actions import (
 from fleetctl.plan.launch import Outdated, Reached, ServiceWork, add_await, awaits_health, is_outdated, ref
 from fleetctl.plan.order import is_one_shot
 from fleetctl.plan.reasons import changed_keys, describe_changes
-from fleetctl.plan.rotation import out_of_rotation, plan_entry, plan_retreat
+from fleetctl.plan.rotation import moved, out_of_rotation, plan_entry, plan_retreat
 from fleetctl.plan.steps import Draft
 from fleetctl.plan.teardown import plan_removal
 from fleetctl.state.observed import AT_REST, Replica
@@ -26,6 +24,11 @@ def plan_kept(draft: Draft, work: ServiceWork, replica: Replica, reached: Reache
     """Leave a good replica alone, mend what can be mended in place, hand the rest to the rollout."""
     reason = replacement_reason(work, replica)
     if reason:
+        told = moved(work.pools, replica)
+        if told and replica.state == "running":
+            # Before anybody is taken out of rotation, the right ones have to be in it.
+            label = work.label(replica.number)
+            reached.cleared += plan_entry(draft, work.pools, label, ref(replica), told, after=after)
         reached.outdated.append(Outdated(replica, reason, after))
         return
     if is_one_shot(work.fleet, work.service) and replica.state == "exited" and replica.exit_code == 0:
@@ -127,12 +130,13 @@ def plan_memberships(draft: Draft, work: ServiceWork, replica: Replica) -> list[
     return steps
 
 
-def preference(replica: Replica, digests: Mapping[str, str]) -> tuple[bool, bool, bool, str]:
+def preference(replica: Replica, work: ServiceWork) -> tuple[bool, bool, bool, bool, str]:
     """Sort key among containers of one number: what runs comes before what does not, for it may be all that serves;
-    then what is up to date, healthy, and by name."""
+    then what is up to date, in rotation, healthy, and by name."""
     return (
         replica.state != "running",
-        replica.digests != digests,
+        replica.digests != work.digests,
+        out_of_rotation(work.pools, replica) is not None,
         replica.health == "unhealthy",
         replica.name,
     )
@@ -145,13 +149,13 @@ def resolve_rivals(
     Returns the steps after which the name is free or right."""
     name = work.container_name(best.number)
     after: tuple[str, ...] = ()
-    if rest and best.state == "running" and best.name != name and not is_outdated(best, work.digests):
-        because = "an earlier update stopped before it was ready"
+    outside = out_of_rotation(work.pools, best)
+    if rest and best.state == "running" and not is_outdated(best, work.digests) and (best.name != name or outside):
+        because = outside or "an earlier update stopped before it was ready"
         label, monitor = work.label(best.number), work.service.update.monitor
         trials: tuple[str, ...] = (add_await(draft, work, ref(best), because, monitor=monitor),)
-        if out_of_rotation(work.pools, best):
-            trials += plan_entry(draft, work.pools, label, ref(best), because, after=trials)
-            reached.entering.add(best.id)
+        trials += plan_entry(draft, work.pools, label, ref(best), because, after=trials)
+        reached.entering.add(best.id)
         plan_retreat(draft, work.pools, label, ref(best), trials, f"it did not become ready; {rest[0].name} stays")
         after = trials
     for replica in rest:

@@ -115,6 +115,7 @@ def plan_launch(
             user=service.user or (None if work.image.user else service.default_user),
             volumes={key: volume.engine_name for key, volume in work.fleet.volumes.items()},
             previous=work.previous,
+            restored=work.wishes.restoring,
         ),
         because,
         after=work.after + after,

@@ -41,12 +41,13 @@ class StepResult:
 @dataclass(frozen=True, slots=True)
 class RunReport:
     """All results in the order in which the steps ended; `interrupted` when a signal stopped the run; `rolled_back` are
-    the services whose update failed and whose former release serves again; `traffic` is what each balancer counted
-    meanwhile, by its name, where something was changed in its rotation."""
+    the services whose update failed and whose former release serves again; `errors` are failures of no step; `traffic`
+    is what each balancer counted meanwhile, by its name, where something was changed in its rotation."""
 
     results: tuple[StepResult, ...] = ()
     interrupted: bool = False
     rolled_back: tuple[str, ...] = ()
+    errors: tuple[FleetError, ...] = ()
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
 
     @property
@@ -63,5 +64,6 @@ class RunReport:
             self.results + other.results,
             self.interrupted or other.interrupted,
             self.rolled_back + other.rolled_back,
+            self.errors + other.errors,
             {**self.traffic, **other.traffic},
         )

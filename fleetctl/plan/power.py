@@ -25,7 +25,7 @@ def plan_stop(fleet: Fleet, observed: Observed, services: Sequence[Service], *, 
     """Stop the running replicas, out of rotation first; a service stops before those it depends on, a balancer before
     those it balances."""
     draft = Draft()
-    rotations = Rotations.of(draft, fleet, observed, leaving=services)
+    rotations = Rotations(fleet, observed, leaving=services)
     stopped: dict[str, tuple[str, ...]] = {}
     because = "stop was asked for"
     for service in reversed(services):
@@ -42,7 +42,7 @@ def plan_stop(fleet: Fleet, observed: Observed, services: Sequence[Service], *, 
 def plan_start(fleet: Fleet, observed: Observed, services: Sequence[Service]) -> Plan:
     """Start the replicas that are at rest, wake the paused, wait until they are ready, and bring them into rotation."""
     draft = Draft()
-    rotations = Rotations.of(draft, fleet, observed)
+    rotations = Rotations(fleet, observed)
     before: tuple[str, ...] = ()
     because = "start was asked for"
     for service in services:
@@ -66,7 +66,7 @@ def plan_restart(fleet: Fleet, observed: Observed, services: Sequence[Service], 
     """Restart replicas one after the other within a service, the next when the one before is ready again; where they
     are balanced, out of rotation and back into it."""
     draft = Draft()
-    rotations = Rotations.of(draft, fleet, observed)
+    rotations = Rotations(fleet, observed)
     before: tuple[str, ...] = ()
     because = "restart was asked for"
     for service in services:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fleetctl.errors import FleetError
-from fleetctl.plan.actions import AddServer, AwaitReplica, CreateReplica, StartReplica
+from fleetctl.plan.actions import ConfigureBalancer, CreateReplica, DrainServer, RemoveReplica, RenameReplica
 from fleetctl.plan.launch import is_outdated, newest
 from fleetctl.plan.outcome import RunReport
 from fleetctl.plan.rollout import tolerated
-from fleetctl.spec.model import Fleet, Service
+from fleetctl.spec.model import Balance, Fleet, Service
 from fleetctl.spec.release import unpack
 from fleetctl.state.observed import Observed, ObservedImage, Release
 
@@ -24,11 +24,15 @@ class Return:
 
 
 def former_release(observed: Observed, service: Service) -> Release:
-    """What the release that was begun last was to replace. Raises FleetError when nothing is known of it."""
+    """What the release that was begun last was to replace, or is putting back. Raises FleetError when nothing is known
+    of it."""
     replicas = observed.of_service(service.name)
     latest = newest(replicas)
     if latest is None:
         raise FleetError(f"service {service.name} has no replica to roll back", hint="start it with 'fleetctl up'")
+    if latest.restored and latest.release and any(one.release != latest.release for one in replicas):
+        # A return was broken off: it goes on.
+        return latest.release
     if latest.previous is None:
         raise FleetError(
             f"service {service.name} has no former release: {latest.name} belongs to the first one, or was made by a "
@@ -68,16 +72,17 @@ def failed_replicas(report: RunReport, made: Mapping[str, CreateReplica]) -> set
     found = set()
     for failure in report.failures:
         action = failure.step.action
-        if failure.step.id in made:
+        whom = action.balancer if isinstance(action, ConfigureBalancer) else getattr(action, "replica", None)
+        if failure.step.id in made or (isinstance(action, DrainServer) and action.least and made):
             found.add(failure.step.id)
-        elif isinstance(action, StartReplica | AwaitReplica | AddServer) and action.replica.made_by in made:
-            found.add(str(action.replica.made_by))
+        elif whom is not None and whom.made_by in made and not isinstance(action, RenameReplica | RemoveReplica):
+            found.add(str(whom.made_by))
     return found
 
 
-def describe_return(fleet: Fleet, service: Service, observed: Observed, release: Release) -> Return:
-    """The service as that release had it, as many times as it runs now, put back as its rollback_config says. Raises
-    FleetError where the fleet of today has no room for it."""
+def describe_return(fleet: Fleet, service: Service, release: Release, replicas: int) -> Return:
+    """The service as that release had it, so many times, put back as its rollback_config says. Raises FleetError where
+    the fleet of today has no room for it."""
     former = unpack(release.packed)
     networks = sorted(former.networks.keys() - fleet.networks.keys())
     volumes = sorted(
@@ -89,12 +94,11 @@ def describe_return(fleet: Fleet, service: Service, observed: Observed, release:
             "have any more",
             hint="bring the former fleet.yaml back, and run 'fleetctl up'",
         )
-    numbers = {replica.number for replica in observed.of_service(service.name)}
     return Return(
         replace(
             former,
             name=service.name,
-            replicas=len(numbers) or service.replicas,
+            replicas=replicas,
             update=service.rollback,
             rollback=service.rollback,
             depends_on=service.depends_on,
@@ -110,6 +114,9 @@ def with_returns(fleet: Fleet, observed: Observed, returns: Sequence[Return]) ->
     """The fleet with these services as they were, and what is observed with the images that they were made from. Raises
     FleetError when one of those is gone; `observed` has been asked for them by id."""
     services, images = dict(fleet.services), dict(observed.images)
+    for name, service in fleet.services.items():
+        balances = tuple(as_it_was(balance, fleet, returns) for balance in service.balance)
+        services[name] = replace(service, balance=balances)
     for one in returns:
         found = observed.images.get(one.image_id)
         if found is None:
@@ -123,3 +130,12 @@ def with_returns(fleet: Fleet, observed: Observed, returns: Sequence[Return]) ->
         services[one.service.name] = replace(one.service, image=reference)
         images[reference] = ObservedImage(reference, found.id, user=found.user)
     return replace(fleet, services=services), replace(observed, images=images)
+
+
+def as_it_was(balance: Balance, fleet: Fleet, returns: Sequence[Return]) -> Balance:
+    """How a balancer asks a former release: at that one's own port, where it was asked at that of today's."""
+    today = fleet.services[balance.service].http if balance.service in fleet.services else None
+    former = next((one.service.http for one in returns if one.service.name == balance.service), None)
+    if today is None or former is None or balance.target_port != today.port:
+        return balance
+    return replace(balance, target_port=former.port)

@@ -65,7 +65,7 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
     networks = plan_networks(draft, fleet, observed, services, wishes)
     volumes = plan_volumes(draft, fleet, observed, services)
     works = {service.name: describe_work(fleet, service, observed, networks.refs, wishes) for service in services}
-    rotations = Rotations.of(draft, fleet, observed, staying=staying(works, observed, networks.removed))
+    rotations = Rotations(fleet, observed)
     reached: dict[str, Reached] = {}
     steps: dict[str, tuple[str, ...]] = {}
     for service in services:
@@ -91,8 +91,10 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
         plan_replacements(draft, work, reached[service.name])
         plan_strays(draft, work.pools, observed.of_service(service.name))
         steps[service.name] = tuple(step.id for step in draft.steps[first:])
+    settings = rotations.plan_settings(draft, staying(works, observed, networks.removed), steps)
     plan_doubles(draft, networks, tuple(step for one in reached.values() for step in one.ready))
-    plan_orphans(draft, fleet, observed, wishes, networks.removed)
+    behind = tuple(step for service_steps in (*steps.values(), settings) for step in service_steps)
+    plan_orphans(draft, rotations, wishes, networks.removed, behind=behind)
     return draft.plan()
 
 
@@ -158,7 +160,7 @@ def plan_service(draft: Draft, work: ServiceWork, observed: Observed, removed: M
 
     kept: list[Replica] = []
     for number, rivals in present.items():
-        best, *rest = sorted(rivals, key=lambda replica: preference(replica, work.digests))
+        best, *rest = sorted(rivals, key=lambda replica: preference(replica, work))
         kept.append(best)
         cleared = resolve_rivals(draft, work, best, rest, reached)
         reached.cleared += cleared
@@ -185,8 +187,12 @@ def plural(count: int) -> str:
     return "replica is" if count == 1 else "replicas are"
 
 
-def plan_orphans(draft: Draft, fleet: Fleet, observed: Observed, wishes: Wishes, removed: Mapping[str, str]) -> None:
-    """Containers of ours whose service is gone from the file: removed by flag only, told otherwise."""
+def plan_orphans(
+    draft: Draft, rotations: Rotations, wishes: Wishes, removed: Mapping[str, str], *, behind: tuple[str, ...]
+) -> None:
+    """Containers of ours whose service is gone from the file: removed by flag only, told otherwise. They go last: until
+    those that take their place are there they may be all that serves."""
+    fleet, observed = rotations.fleet, rotations.observed
     known = {*fleet.services, *fleet.inactive}
     orphans = [replica for replica in observed.replicas if replica.service not in known and replica.id not in removed]
     if orphans and not wishes.remove_orphans:
@@ -194,5 +200,5 @@ def plan_orphans(draft: Draft, fleet: Fleet, observed: Observed, wishes: Wishes,
         draft.notices.append(f"{names}: no such service in the file any more; --remove-orphans removes such replicas")
         return
     for replica in orphans:
-        because = f"service {replica.service} is not in the file"
-        plan_removal(draft, replica, because, grace=wishes.grace)
+        because, pools = f"service {replica.service} is not in the file", rotations.pools(replica.service)
+        plan_removal(draft, replica, because, grace=wishes.grace, behind=behind, pools=pools)

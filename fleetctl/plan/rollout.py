@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from fleetctl.plan.actions import Delay, RenameReplica, Tally
 from fleetctl.plan.launch import Outdated, Reached, ServiceWork, plan_launch
@@ -24,28 +26,37 @@ def plan_replacements(draft: Draft, work: ServiceWork, reached: Reached) -> None
     policy = work.service.update
     outdated = reached.outdated
     size = policy.parallelism or max(1, len(outdated))
-    replaced: tuple[str, ...] = ()
+    replaced: list[Replacement] = []
     for start in range(0, len(outdated), size):
         after, behind = between_batches(draft, work, replaced) if start else ((), ())
         # The former balancer is there until those that it balances are through.
         after, behind = (*reached.cleared, *after), (*behind, *work.balanced)
-        replaced += tuple(
+        replaced += [
             replace_one(draft, work, old, reached, after=after, behind=behind) for old in outdated[start : start + size]
-        )
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """The steps after which the new replica does its work, and after which the old one is gone."""
+
+    serving: str
+    last: str
 
 
 def between_batches(
-    draft: Draft, work: ServiceWork, replaced: tuple[str, ...]
+    draft: Draft, work: ServiceWork, replaced: Sequence[Replacement]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The `after` and `behind` of a batch that comes when those before it have been `replaced`."""
     policy, key = work.service.update, f"services.{work.service.name}.deploy.update_config"
-    after: tuple[str, ...] = replaced
-    behind: tuple[str, ...] = ()
+    last = tuple(one.last for one in replaced)
+    after, behind = last, tuple[str, ...]()
     if policy.failure_action == "continue":
-        after, behind = (), replaced
+        after, behind = (), last
     elif tolerated(work.service):
-        tally = Tally(work.service.name, work.service.replicas, tolerated(work.service))
-        after = (draft.add(tally, f"{key}.max_failure_ratio", behind=replaced),)
+        serving = tuple(one.serving for one in replaced)
+        tally = Tally(work.service.name, work.service.replicas, tolerated(work.service), serving)
+        after = (draft.add(tally, f"{key}.max_failure_ratio", behind=last),)
     if policy.delay:
         after, behind = (draft.add(Delay(policy.delay), f"{key}.delay", after=after, behind=behind),), ()
     return after, behind
@@ -68,8 +79,8 @@ def replace_one(
     *,
     after: tuple[str, ...] = (),
     behind: tuple[str, ...] = (),
-) -> str:
-    """Add the steps that put a new container in the place of an old one; returns the id of the last."""
+) -> Replacement:
+    """Add the steps that put a new container in the place of an old one."""
     replica, because, grace = old.replica, old.because, work.wishes.grace
     name, monitor = work.container_name(replica.number), work.service.update.monitor
     after = (*after, *old.after)
@@ -78,7 +89,7 @@ def replace_one(
         launch = plan_launch(draft, work, replica.number, because, after=(gone,), monitor=monitor)
         reached.started.append(launch.start)
         reached.ready.append(launch.ready)
-        return launch.serving
+        return Replacement(launch.serving, launch.serving)
     temporary = name if replica.name != name else name + NEXT
     launch = plan_launch(
         draft, work, replica.number, because, after=after, behind=behind, container_name=temporary, monitor=monitor
@@ -86,11 +97,13 @@ def replace_one(
     reached.started.append(launch.start)
     stays = f"it did not become ready; {replica.name} stays"
     plan_retreat(draft, work.pools, work.label(replica.number), launch.replica, launch.trials, stays)
-    last = plan_removal(draft, replica, because, grace=grace, after=(launch.serving,), pools=work.pools)
+    # Those that took over before may have died since.
+    least = work.service.replicas
+    last = plan_removal(draft, replica, because, grace=grace, after=(launch.serving,), pools=work.pools, least=least)
     if temporary != name:
         last = draft.add(RenameReplica(launch.replica, name), because, after=(last,))
     reached.ready.append(last)
-    return last
+    return Replacement(launch.serving, last)
 
 
 def must_stop_first(work: ServiceWork) -> bool:

@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from fleetctl.plan.actions import AddServer, ConfigureBalancer, DrainServer, Ref, RemoveReplica
+from fleetctl.plan.actions import AddServer, AwaitReplica, ConfigureBalancer, DrainServer, Ref, RemoveReplica
 from fleetctl.plan.steps import Draft
-from fleetctl.spec.model import Balance, Fleet, Service
+from fleetctl.spec.model import Fleet, HttpSettings, Service
 from fleetctl.state.observed import Observed, Replica
 from fleetctl.state.rotation import Server
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """One service behind one balancer that runs and stays. `servers` are those it has now; `after` the steps that give
-    it its settings."""
+    """One service behind one balancer that runs, by the name and with the servers that it has there now: new settings
+    may call it otherwise. Replicas are asked at `port`; those that leave have `drain_timeout` seconds."""
 
     balancer: Ref
-    balance: Balance
-    balances: tuple[Balance, ...]
+    name: str
+    port: int
+    drain_timeout: float
     servers: tuple[Server, ...] = ()
-    after: tuple[str, ...] = ()
 
     def server_of(self, container_id: str | None) -> Server | None:
         """A container's place in it."""
         short = (container_id or "")[:12]
         return next((one for one in self.servers if one.container_id == short), None)
+
+    def add(self, label: str, replica: Ref) -> AddServer:
+        return AddServer(self.balancer, self.name, self.port, label, replica)
+
+    def drain(self, label: str, replica: Ref, *, least: int = 0) -> DrainServer:
+        return DrainServer(self.balancer, self.name, self.drain_timeout, label, replica, least)
+
+    @property
+    def serving(self) -> int:
+        """How many servers take requests, and are healthy."""
+        return sum(one.admission == "ready" and one.healthy for one in self.servers)
 
 
 Pools = tuple[Pool, ...]
@@ -34,52 +45,66 @@ Pools = tuple[Pool, ...]
 
 @dataclass(frozen=True, slots=True)
 class Rotations:
-    """Where replicas are in rotation: at the balancers that run. Those that start in this run find their servers by
-    themselves. `settled` maps the container id of each to the steps that give it the settings of fleet.yaml."""
+    """Where replicas are in rotation: at the balancers that run, but for those of the services in `leaving`, which do
+    not matter any more. Those that start in this run find their servers by themselves."""
 
     fleet: Fleet
     observed: Observed
-    settled: Mapping[str, tuple[str, ...]]
+    leaving: Collection[Service] = ()
 
-    @classmethod
-    def of(
-        cls,
-        draft: Draft,
-        fleet: Fleet,
-        observed: Observed,
-        *,
-        staying: Collection[str] = (),
-        leaving: Collection[Service] = (),
-    ) -> Rotations:
-        """Add the steps that give the balancers whose ids are in `staying` the settings of fleet.yaml where they have
-        others; the rest keep theirs until they are replaced or removed. Those of the services in `leaving` do not
-        matter any more."""
-        settled: dict[str, tuple[str, ...]] = {}
-        gone = {service.name for service in leaving}
-        for balancer in balancers_of(fleet, observed):
-            rotation, service = observed.rotations.get(balancer.id), fleet.services[balancer.service]
-            if rotation is None or service.name in gone:
-                continue
-            settled[balancer.id] = ()
-            if balancer.id in staying and not rotation.settled:
-                action = ConfigureBalancer(Ref(balancer.name, id=balancer.id), service.balance, running=True)
-                settled[balancer.id] = (draft.add(action, f"services.{service.name}.x-fleet.balance changed"),)
-        return cls(fleet, observed, settled)
+    def balancers(self) -> list[Replica]:
+        gone = {service.name for service in self.leaving}
+        there = balancers_of(self.fleet, self.observed)
+        return [one for one in there if one.id in self.observed.rotations and one.service not in gone]
 
     def pools(self, service_name: str) -> Pools:
-        """All the pools that the service's replicas belong in."""
+        """All the pools of the service's replicas."""
         found = []
-        for balancer in balancers_of(self.fleet, self.observed):
-            if balancer.id not in self.settled:
-                continue
-            servers = self.observed.rotations[balancer.id].servers
-            balances, settled = self.fleet.services[balancer.service].balance, self.settled[balancer.id]
-            found += [
-                Pool(Ref(balancer.name, id=balancer.id), one, balances, servers.get(one.pool, ()), settled)
-                for one in balances
-                if one.service == service_name and (one.pool in servers or settled)
-            ]
-        return tuple(found)
+        for balancer in self.balancers():
+            balances = [one for one in self.fleet.services[balancer.service].balance if one.service == service_name]
+            for name, servers in self.observed.rotations[balancer.id].servers.items():
+                if name.partition(":")[0] != service_name:
+                    continue
+                # Under another name it is asked as it was until the new settings are taken over.
+                asked = next((one for one in balances if one.pool == name), None)
+                port = asked.target_port if asked else next((one.port for one in servers), 0)
+                patience = next((one.drain_timeout for one in (asked, *balances) if one), DRAIN_TIMEOUT)
+                found.append(Pool(Ref(balancer.name, id=balancer.id), name, port, patience, servers))
+        return tuple(pool for pool in found if pool.port)
+
+    def plan_settings(self, draft: Draft, staying: Collection[str], behind: Mapping[str, tuple[str, ...]]) -> list[str]:
+        """Add the steps that give the balancers whose ids are in `staying` the settings of fleet.yaml where they have
+        others; the rest keep theirs until they are replaced or removed. Those that a balancer is to serve are there by
+        then: `behind` are the steps of each service. Returns the steps."""
+        steps = []
+        for balancer in self.balancers():
+            service = self.fleet.services[balancer.service]
+            if balancer.id in staying and not self.observed.rotations[balancer.id].settled:
+                action = ConfigureBalancer(Ref(balancer.name, id=balancer.id), service.balance, running=True)
+                before = tuple(step for one in service.balance for step in behind.get(one.service, ()))
+                because = f"services.{service.name}.x-fleet.balance changed"
+                asked = self.plan_questions(draft, service, staying, because)
+                steps.append(draft.add(action, because, after=asked, behind=tuple(dict.fromkeys(before))))
+        return steps
+
+    def plan_questions(
+        self, draft: Draft, balancer: Service, staying: Collection[str], because: str
+    ) -> tuple[str, ...]:
+        """Add the steps that ask the replicas that stay as the balancer will ask them: those who do not answer so would
+        all be out of rotation at once."""
+        steps = []
+        for balance in balancer.balance:
+            service = self.fleet.services[balance.service]
+            http = HttpSettings(balance.target_port, health_path=balance.health_path)
+            for replica in self.observed.of_service(service.name):
+                if replica.id in staying and replica.state == "running":
+                    asked = AwaitReplica(Ref(replica.name, id=replica.id), replace(service, http=http))
+                    steps.append(draft.add(asked, because))
+        return tuple(steps)
+
+
+DRAIN_TIMEOUT = 30.0
+"""Seconds for the replicas of a service that the file does not name any more."""
 
 
 def balancers_of(fleet: Fleet, observed: Observed) -> list[Replica]:
@@ -91,12 +116,7 @@ def plan_entry(
     draft: Draft, pools: Pools, label: str, replica: Ref, because: str, *, after: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Add the steps that bring a replica into rotation everywhere; returns them."""
-    return tuple(
-        draft.add(
-            AddServer(pool.balancer, pool.balance, pool.balances, label, replica), because, after=(*after, *pool.after)
-        )
-        for pool in pools
-    )
+    return tuple(draft.add(pool.add(label, replica), because, after=after) for pool in pools)
 
 
 def plan_leave(
@@ -107,15 +127,14 @@ def plan_leave(
     *,
     after: tuple[str, ...] = (),
     behind: tuple[str, ...] = (),
+    least: int = 0,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Add the steps that take a replica out of rotation wherever it is; returns the `after` and `behind` of whatever
-    is next."""
+    """Add the steps that take a replica out of rotation wherever it is, but not while fewer than `least` others serve,
+    or fewer than serve now; returns the `after` and `behind` of whatever is next."""
+    gone = Ref(replica.name, id=replica.id)
     left = tuple(
         draft.add(
-            DrainServer(pool.balancer, pool.balance, pool.balances, label_of(server), Ref(replica.name, id=replica.id)),
-            because,
-            after=(*after, *pool.after),
-            behind=behind,
+            pool.drain(label_of(server), gone, least=min(least, pool.serving)), because, after=after, behind=behind
         )
         for pool in pools
         if (server := pool.server_of(replica.id)) is not None
@@ -133,31 +152,30 @@ def plan_strays(draft: Draft, pools: Pools, present: Iterable[Replica]) -> None:
     for pool in pools:
         for server in pool.servers:
             if server.container_id not in ids:
-                draft.add(
-                    DrainServer(
-                        pool.balancer,
-                        pool.balance,
-                        pool.balances,
-                        label_of(server),
-                        Ref(label_of(server), id=server.container_id),
-                    ),
-                    "its container is gone",
-                    after=pool.after,
-                )
+                gone = Ref(label_of(server), id=server.container_id)
+                draft.add(pool.drain(label_of(server), gone), "its container is gone")
 
 
 def out_of_rotation(pools: Pools, replica: Replica) -> str | None:
     """Why a replica that runs has to be brought into rotation, None where it is everywhere."""
+    if told := moved(pools, replica):
+        return told
     for pool in pools:
         server = pool.server_of(replica.id)
         if server is None:
             return f"it is not in rotation at {pool.balancer.name}"
-        if server.address not in replica.addresses:
-            return f"{pool.balancer.name} asks it at {server.address}, where it is no more"
-        if server.port != pool.balance.target_port:
-            return f"{pool.balancer.name} asks it at port {server.port}"
         if server.admission != "ready":
             return f"an interrupted run left it out of rotation at {pool.balancer.name}"
+    return None
+
+
+def moved(pools: Pools, replica: Replica) -> str | None:
+    """Why a replica has to be brought into rotation anew: the engine gave it another address, and the one that a
+    balancer asks may be anybody's."""
+    for pool in pools:
+        server = pool.server_of(replica.id)
+        if server is not None and server.address not in replica.addresses:
+            return f"{pool.balancer.name} asks it at {server.address}, where it is no more"
     return None
 
 
@@ -166,7 +184,7 @@ def plan_retreat(draft: Draft, pools: Pools, label: str, replica: Ref, trials: t
     or did not come into rotation or stay well there, which are the rest; then it leaves the rotation first."""
     left = tuple(
         draft.add(
-            DrainServer(pool.balancer, pool.balance, pool.balances, label, replica),
+            pool.drain(label, replica),
             because,
             behind=trials,
             only_if_failed=trials[1:],
@@ -174,4 +192,5 @@ def plan_retreat(draft: Draft, pools: Pools, label: str, replica: Ref, trials: t
         for pool in pools
         if trials[1:]
     )
-    draft.add(RemoveReplica(replica), because, behind=(*trials, *left), only_if_failed=trials)
+    # One that could not be taken out of rotation may still get requests.
+    draft.add(RemoveReplica(replica), because, after=left, behind=trials, only_if_failed=trials)

@@ -77,11 +77,12 @@ def plan_removal(
     after: tuple[str, ...] = (),
     behind: tuple[str, ...] = (),
     pools: Pools = (),
+    least: int = 0,
 ) -> str:
-    """Add the steps that take one replica out of rotation, stop (unless at rest) and remove it; returns the id of the
-    last."""
+    """Add the steps that take one replica out of rotation as plan_leave does, stop (unless at rest) and remove it;
+    returns the id of the last."""
     target = Ref(replica.name, id=replica.id)
-    after, behind = plan_leave(draft, pools, replica, because, after=after, behind=behind)
+    after, behind = plan_leave(draft, pools, replica, because, after=after, behind=behind, least=least)
     if replica.state not in AT_REST:
         stop = draft.add(StopReplica(target, grace=grace), because, after=after, behind=behind)
         after, behind = (stop,), ()

@@ -15,3 +15,5 @@ class Wishes:
     no_recreate: bool = False
     remove_orphans: bool = False
     grace: float | None = None
+    restoring: bool = False
+    """Whether what is made puts a former release back."""

@@ -96,6 +96,8 @@ class Replica:
     release: Release | None = None
     previous: Release | None = None
     """What its release was to replace; None for the first."""
+    restored: bool = False
+    """Whether it was made to put a former release back."""
 
     @property
     def addresses(self) -> frozenset[str]:

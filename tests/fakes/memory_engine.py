@@ -198,6 +198,7 @@ class MemoryEngine:
             digests=dict(action.digests),
             release=Release(action.image_id, pack(action.service)),
             previous=action.previous,
+            restored=action.restored,
         )
         return made
 

@@ -43,30 +43,30 @@ class MemoryRotations:
         match action:
             case ConfigureBalancer():
                 self.engine.settings[known(action.balancer)] = action.balances
+                there = {server.container_id for servers in pools.values() for server in servers.values()}
                 self.engine.pools[known(action.balancer)] = {
-                    one.pool: pools.get(one.pool, {}) if action.running else self.running(one)
-                    for one in action.balances
+                    one.pool: self.running(one, there if action.running else set()) for one in action.balances
                 }
             case AddServer():
                 if action.replica.name in self.refusing:
                     raise FleetError(f"{action.replica.name} is not found healthy")
                 if self.engine.replicas[known(action.replica)].state != "running":
                     raise FleetError(f"{action.replica.name} does not run")
-                server = self.server(action.label, known(action.replica), action.balance)
-                pools[action.balance.pool][server.name] = server
+                server = self.server(action.label, known(action.replica), action.port)
+                pools[action.pool][server.name] = server
             case DrainServer():
-                pools[action.balance.pool].pop(server_name(action.label, known(action.replica)), None)
+                pools.get(action.pool, {}).pop(server_name(action.label, known(action.replica)), None)
         return ""
 
-    def running(self, balance: Balance) -> dict[str, Server]:
-        """The servers of a pool when its balancer starts."""
-        found = [
-            self.server(f"{one.service}-{one.number}", one.id, balance)
-            for one in self.engine.replicas.values()
-            if one.service == balance.service and one.state == "running"
+    def running(self, balance: Balance, there: set[str]) -> dict[str, Server]:
+        """The servers of a pool that begins: those of the service that are in rotation by now, else all who run."""
+        present = [
+            one for one in self.engine.replicas.values() if one.service == balance.service and one.state == "running"
         ]
+        kept = [one for one in present if one.id[:12] in there]
+        found = [self.server(f"{one.service}-{one.number}", one.id, balance.target_port) for one in kept or present]
         return {one.name: one for one in found}
 
-    def server(self, label: str, container_id: str, balance: Balance) -> Server:
+    def server(self, label: str, container_id: str, port: int) -> Server:
         address = min(self.engine.replicas[container_id].addresses)
-        return Server(server_name(label, container_id), address, balance.target_port, "ready", healthy=True)
+        return Server(server_name(label, container_id), address, port, "ready", healthy=True)

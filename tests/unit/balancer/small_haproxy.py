@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from fleetctl.balancer.admin import Pipe
+from fleetctl.balancer.live import CONNECT_MASTER
+from fleetctl.errors import FleetError
 from fleetctl.state.observed import Endpoint, Replica
 
 READY, MAINT, DRAIN = 0, 1, 8
@@ -133,29 +135,56 @@ class SmallPipe:
 
 
 @dataclass
+class SmallMaster:
+    """The master's socket, which knows one command: the file is read anew, servers of the file are in at once."""
+
+    host: SmallHost
+    said: bytes = b""
+
+    def send(self, data: bytes) -> None:
+        assert data == b"reload\n"
+        self.host.reloads += 1
+        self.said = b"Success=0\n--\n[ALERT] (8) : it does not like that\n"
+        if self.host.accepts:
+            self.said = b"Success=1\n--\n[NOTICE] Loading success.\n"
+            self.host.take_over()
+
+    def receive(self, seconds: float) -> bytes:
+        part, self.said = self.said, b""
+        return part
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+@dataclass
 class SmallHost:
-    """An engine with one balancer. `file` is what it comes back with after a restart; a reload takes it over."""
+    """An engine with one balancer. `file` is what it comes back with after a restart; a reload takes it over, where it
+    `accepts` it. It is away for the next `absent` sessions."""
 
     balancer: SmallHAProxy
     replicas: tuple[Replica, ...]
     file: str = ""
-    signals: list[str] = field(default_factory=list)
+    reloads: int = 0
+    accepts: bool = True
+    absent: int = 0
 
     def observe_replicas(self, fleet_name: str, container_id: str | None = None) -> tuple[Replica, ...]:
         return tuple(one for one in self.replicas if container_id in (None, one.id))
 
-    def last_lines(self, container_id: str, count: int) -> tuple[str, ...]:
-        return ("[ALERT] (8) : it does not like that",)
-
     def open_pipe(self, container_id: str, command: tuple[str, ...]) -> Pipe:
-        return SmallPipe(self.balancer)
+        if self.absent:
+            self.absent -= 1
+            raise FleetError("the container is restarting")
+        return SmallMaster(self) if command == CONNECT_MASTER else SmallPipe(self.balancer)
+
+    def get_file(self, container_id: str, path: str) -> bytes:
+        return self.file.encode()
 
     def put_files(self, container_id: str, directory: str, files: Mapping[str, bytes]) -> None:
         (self.file,) = (content.decode() for content in files.values())
 
-    def signal(self, container_id: str, name: str) -> None:
-        """SIGUSR2 makes it read the file: servers of the file are in at once and unseen by checks."""
-        self.signals.append(name)
+    def take_over(self) -> None:
         pool = ""
         self.balancer.pools.clear()
         for words in map(str.split, self.file.splitlines()):

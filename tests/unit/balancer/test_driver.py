@@ -5,29 +5,32 @@ from __future__ import annotations
 import re
 import threading
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
-from fleetctl.balancer import driver
-from fleetctl.balancer.config import settings_digest
+from fleetctl.balancer import driver, live
+from fleetctl.balancer.config import Place, render, settings_digest
 from fleetctl.balancer.driver import Balancers
 from fleetctl.errors import FleetError
 from fleetctl.plan.actions import AddServer, ConfigureBalancer, DrainServer, Ref, RotationAction
 from fleetctl.spec.model import Balance
+from fleetctl.state.rotation import Traffic
 from tests.unit.balancer.small_haproxy import DRAIN, READY, KilledError, Member, SmallHAProxy, SmallHost, replica
 
 WEB = Balance("web", 8080, 8080, drain_timeout=5.0)
 BALANCER, OLD, NEW = "b" * 64, "0" * 64, "1" * 64
 OLD_NAME, NEW_NAME = f"web-1.{OLD[:12]}", f"web-1.{NEW[:12]}"
 TO = Ref("fleet-balancer-1", id=BALANCER)
-ADD = AddServer(TO, WEB, (WEB,), "web-1", Ref("fleet-web-1.next", id=NEW))
-DROP = DrainServer(TO, WEB, (WEB,), "web-1", Ref("fleet-web-1", id=OLD))
+ADD = AddServer(TO, "web:8080", 8080, "web-1", Ref("fleet-web-1.next", id=NEW))
+DROP = DrainServer(TO, "web:8080", 5.0, "web-1", Ref("fleet-web-1", id=OLD))
 
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks follow each other without a pause."""
     monkeypatch.setattr(driver, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(live, "LOOK_EVERY", 0.0)
 
 
 def host() -> SmallHost:
@@ -39,7 +42,7 @@ def host() -> SmallHost:
         replica("web", 1, OLD, "10.0.0.2"),
         replica("web", 1, NEW, "10.0.0.3"),
     )
-    return SmallHost(balancer, standing)
+    return SmallHost(balancer, standing, render([WEB], {"web:8080": [Place(OLD_NAME, "10.0.0.2", 8080)]}))
 
 
 def drive(on: SmallHost, action: RotationAction, stop: threading.Event | None = None) -> str:
@@ -108,8 +111,7 @@ def test_a_replica_leaves_when_its_requests_have_ended() -> None:
 def test_requests_that_outlast_the_drain_are_cut_and_told() -> None:
     there = host()
     there.balancer.members[OLD_NAME].sessions, there.balancer.ending = 2, 0
-    hasty = Balance("web", 8080, 8080, drain_timeout=0.0)
-    told = drive(there, DrainServer(TO, hasty, (hasty,), "web-1", DROP.replica))
+    told = drive(there, replace(DROP, drain_timeout=0.0))
     assert told == "2 requests cut after 0 s (drain_timeout)"
     assert there.balancer.members == {}
     assert there.balancer.cut == 2
@@ -158,7 +160,7 @@ def test_other_settings_are_taken_over_with_those_in_rotation() -> None:
     there.balancer.members[NEW_NAME] = Member("10.0.0.3:8080", DRAIN, watched=True)
     other = Balance("web", 8081, 8080, algorithm="leastconn")
     drive(there, ConfigureBalancer(TO, (other,), running=True))
-    assert there.signals == ["USR2"]
+    assert there.reloads == 1
     assert there.balancer.digest == settings_digest([other])
     assert [*there.balancer.pools] == ["web:8081"]
     assert servers_in(there.file) == [f"{OLD_NAME} 10.0.0.2:8080"]
@@ -167,22 +169,94 @@ def test_other_settings_are_taken_over_with_those_in_rotation() -> None:
 def test_a_balancer_that_has_not_started_finds_every_replica_that_runs() -> None:
     there = host()
     drive(there, ConfigureBalancer(TO, (WEB,)))
-    assert there.balancer.heard == there.signals == []
+    assert (there.balancer.heard, there.reloads) == ([], 0)
     assert servers_in(there.file) == [f"{OLD_NAME} 10.0.0.2:8080", f"{NEW_NAME} 10.0.0.3:8080"]
 
 
-def test_a_balancer_that_does_not_take_its_settings_over_is_told_with_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "RELOADED_WITHIN", 0.0)
+def test_settings_that_a_balancer_does_not_take_over_are_told_with_its_words_and_taken_back() -> None:
     there = host()
-    monkeypatch.setattr(there, "signal", lambda container_id, name: None)
+    former = there.file
+    there.accepts = False
     with pytest.raises(FleetError, match="goes on with its former settings") as raised:
         drive(there, ConfigureBalancer(TO, (Balance("web", 8080, 8080, retries=0),), running=True))
     assert "it does not like that" in raised.value.message
+    assert (there.file, there.reloads) == (former, 1)
+
+
+def test_a_service_of_which_nobody_is_in_rotation_comes_in_with_the_settings_that_name_it() -> None:
+    """As when settings name another service, or a pool for the first time."""
+    there = host()
+    there.replicas += (replica("green", 1, "2" * 64, "10.0.0.4"),)
+    drive(there, ConfigureBalancer(TO, (Balance("green", 8080, 9000),), running=True))
+    assert servers_in(there.file) == [f"green-1.{'2' * 12} 10.0.0.4:9000"]
+
+
+def test_requests_under_the_former_settings_are_waited_for() -> None:
+    """Nobody else knows of them once another process has taken over, and their replicas may be stopped next."""
+    there = host()
+    there.balancer.members[OLD_NAME].sessions = 3
+    told: list[str] = []
+    old = there.balancer
+    other = Balance("web", 8081, 8080, drain_timeout=5.0)
+    with Balancers(there, "fleet") as balancers:
+        met = balancers.meet(BALANCER, "fleet-balancer-1")
+        session = met.admin()
+        there.balancer = SmallHAProxy()
+        assert balancers.outlast(session, [other], told.append) == ""
+    assert old.members[OLD_NAME].sessions == 0
+    assert told[0] == "3 requests under way with the former settings"
+
+
+def test_a_balancer_that_is_restarted_meanwhile_is_waited_for() -> None:
+    there = host()
+    there.absent = 3
+    drive(there, ADD)
+    assert there.balancer.members[NEW_NAME].admin == READY
+
+
+@pytest.mark.parametrize("mortal_look", [4, 6, 8])
+def test_a_run_that_is_to_stop_lets_nobody_in_whom_the_balancer_has_not_seen_healthy(mortal_look: int) -> None:
+    there, stop = host(), threading.Event()
+    there.balancer.well = False
+    with Balancers(there, "fleet", stop) as balancers:
+        looks: list[str] = []
+
+        def progress(detail: str) -> None:
+            looks.append(detail)
+            if len(looks) == mortal_look:
+                stop.set()
+
+        balancers.apply(ADD, progress)
+    assert there.balancer.members[NEW_NAME].admin == DRAIN
+    assert servers_in(there.file) == [f"{OLD_NAME} 10.0.0.2:8080"]
+
+
+def test_counts_begin_anew_where_the_process_did() -> None:
+    there = host()
+    with Balancers(there, "fleet") as balancers:
+        met = balancers.meet(BALANCER, "fleet-balancer-1")
+        met.changed = True
+        met.look()
+        met._first = Traffic(requests=500, failed=20)
+        assert balancers.traffic() == {"fleet-balancer-1": Traffic(requests=7)}
 
 
 def test_a_session_that_ended_is_opened_anew() -> None:
     there = host()
     with Balancers(there, "fleet") as balancers:
-        first = balancers.admin(BALANCER, "fleet-balancer-1")
+        met = balancers.meet(BALANCER, "fleet-balancer-1")
+        first = met.admin()
         first.close()
-        assert balancers.admin(BALANCER, "fleet-balancer-1") is not first
+        assert met.admin() is not first
+
+
+def test_nobody_leaves_while_too_few_others_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that took over before may have died since."""
+    monkeypatch.setattr(driver, "HEALTHY_WITHIN", 0.0)
+    there = host()
+    with pytest.raises(FleetError, match="fleet-web-1 stays: without it fleet-balancer-1 would find 0 of 1 replicas"):
+        drive(there, replace(DROP, least=1))
+    assert there.balancer.members[OLD_NAME].admin == READY
+    there.balancer.members[NEW_NAME] = Member("10.0.0.3:8080", READY, watched=True, check="L7OK")
+    drive(there, replace(DROP, least=1))
+    assert [*there.balancer.members] == [NEW_NAME]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ import pytest
 from fleetctl.check.readiness import LOOK_EVERY, Readiness
 from fleetctl.errors import EngineUnreachable, FleetError
 from fleetctl.plan.actions import AwaitReplica, Ref
-from fleetctl.spec.model import Balance, HttpSettings, Service
+from fleetctl.spec.model import HttpSettings, Service
 from fleetctl.state.observed import Replica, ReplicaState
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,7 +53,7 @@ class Shown:
 class NoBalancer:
     """Nobody asks it here."""
 
-    def lack(self, balancer: Replica, balances: Sequence[Balance]) -> str | None:
+    def lack(self, balancer: Replica) -> str | None:
         raise AssertionError(f"{balancer.name} is no balancer")
 
 

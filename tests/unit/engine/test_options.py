@@ -53,6 +53,7 @@ def test_a_container_carries_our_labels_and_no_compose_label() -> None:
         labels.DIGESTS: '{"image":"x"}',
         labels.RELEASE: pack(replace(SERVICE, labels={"mine": "1"})),
         labels.PREVIOUS: "",
+        labels.RESTORED: "",
         labels.RUN: "run1",
     }
 

@@ -49,7 +49,7 @@ def test_a_service_belongs_in_the_pools_of_every_balancer_that_says_who_is_there
         SIDE.id: Rotation(SIDE.id, servers={"web:8001": (), "api:8002:api.test": ()}),
     }
     pools = Told(rotations).pools(FLEET, [WEB, FRONT, SIDE])
-    assert {name: [one.balance.pool for one in found or ()] for name, found in pools.items()} == {
+    assert {name: [one.name for one in found or ()] for name, found in pools.items()} == {
         "web": ["web:8000", "web:8001"],
         "api": ["api:8002:api.test"],
     }

@@ -119,6 +119,9 @@ def happen(engine: MemoryEngine, event: str) -> None:
             first = engine.networks[end.network_id]
             engine.networks[twin_id] = replace(first, id=twin_id, subnets=((rest[0], None),))
             change = {"endpoints": {end.network_name: replace(end, network_id=twin_id)}}
+        case "move":
+            ends = {key: replace(end, ipv4=rest[0]) for key, end in replica.endpoints.items()}
+            change = {"endpoints": ends}
         case "unbalance":
             # A run died before the replica came into rotation.
             for pools in engine.pools.values():

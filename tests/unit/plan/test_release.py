@@ -10,12 +10,12 @@ import pytest
 
 from fleetctl.errors import FleetError
 from fleetctl.plan.outcome import RunReport
-from fleetctl.plan.release import describe_return, failed_updates, former_release, with_returns
+from fleetctl.plan.release import Return, describe_return, failed_updates, former_release, with_returns
 from fleetctl.plan.replicas import plan_replicas
 from fleetctl.plan.steps import Plan
 from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.model import Fleet
-from fleetctl.state.observed import Observed, Release
+from fleetctl.state.observed import Observed, ObservedImage, Release
 from tests.fakes.memory_engine import MemoryEngine
 from tests.fakes.memory_rotations import MemoryRotations
 from tests.unit.plan.story import carry_out, deploy, provide_images, read_fleet
@@ -46,12 +46,12 @@ class Story:
     def plan_back(self, fleet: Fleet, release: Release | None = None) -> Plan:
         observed = self.look(fleet)
         web = fleet.services["web"]
-        there = describe_return(fleet, web, observed, release or former_release(observed, web))
+        there = describe_return(fleet, web, release or former_release(observed, web), web.replicas)
         former, foreseen = with_returns(fleet, observed, [there])
-        return plan_replicas(former, foreseen, Wishes(services=("web",), dependencies=False))
+        return plan_replicas(former, foreseen, Wishes(services=("web",), dependencies=False, restoring=True))
 
-    def back(self, fleet: Fleet, release: Release | None = None) -> RunReport:
-        return carry_out(self.engine, self.plan_back(fleet, release))
+    def back(self, fleet: Fleet, release: Release | None = None, *unready: str) -> RunReport:
+        return carry_out(self.engine, self.plan_back(fleet, release), unready)
 
     def digests(self) -> list[dict[str, str]]:
         return [dict(one.digests) for one in self.engine.observe("f").replicas]
@@ -90,8 +90,8 @@ def test_scaling_and_recreating_keep_the_former_release(story: Story) -> None:
     provide_images(story.engine, second)
     deploy(story.engine, second, wishes=Wishes(force_recreate=True))
     story.up(story.fleet(replicas=3, environment={"A": "2"}))
-    story.back(second)
-    assert story.digests() == [was[0]] * 3, "and as many replicas run as before"
+    story.back(story.fleet(replicas=3, environment={"A": "2"}))
+    assert story.digests() == [was[0]] * 3
 
 
 def test_an_update_that_was_broken_off_goes_back_to_what_it_was_to_replace(story: Story) -> None:
@@ -102,6 +102,33 @@ def test_an_update_that_was_broken_off_goes_back_to_what_it_was_to_replace(story
     assert story.digests() != was
     story.back(second)
     assert story.digests() == was
+
+
+def test_a_return_that_was_broken_off_is_gone_on_with(story: Story) -> None:
+    """And not undone: the newest replica belongs to the former release by then, and followed the one to be left."""
+    story.up(story.fleet(environment={"A": "1"}))
+    was = story.digests()
+    second = story.fleet(environment={"A": "2"})
+    story.up(second)
+    story.back(second, None, "f-web-2.next")
+    assert story.digests() != was
+    story.back(second)
+    assert story.digests() == was
+
+
+def test_the_way_back_of_a_balanced_service_asks_it_where_it_answered_then(tmp_path: Path) -> None:
+    engine = MemoryEngine()
+    balancer = {"image": "haproxy", "x-fleet": {"balance": {"service": "web"}}}
+    first, second = (
+        read_fleet({"services": {"balancer": balancer, "web": {"image": "app", "x-fleet": {"http": port}}}}, tmp_path)
+        for port in (9000, 9100)
+    )
+    assert first.services["balancer"].balance[0].target_port == 9000
+    former = replace(second.services["web"], http=first.services["web"].http)
+    back, _ = with_returns(
+        second, replace(engine.observe("f"), images={"id": ObservedImage("id", "id")}), [Return(former, "id")]
+    )
+    assert back.services["balancer"].balance[0].target_port == 9000
 
 
 def test_another_release_of_the_same_settings_is_known_by_its_image(story: Story) -> None:

@@ -101,16 +101,16 @@ def test_a_state_says_whether_it_is_in_and_up_and_what_its_check_means(one: Serv
     ],
 )
 def test_a_replica_that_runs_stands_with_its_balancer_as_that_says(servers: tuple[Server, ...], expected: str) -> None:
-    good = Pool(Ref("f-front-2"), BALANCE, (BALANCE,), (server(1),))
-    assert standing((Pool(Ref("f-front-1"), BALANCE, (BALANCE,), servers),), WEB[0]) == expected
-    assert standing((good, Pool(Ref("f-front-1"), BALANCE, (BALANCE,), servers)), WEB[0]) == expected
+    good = Pool(Ref("f-front-2"), "web:8080", 8080, 30.0, (server(1),))
+    assert standing((Pool(Ref("f-front-1"), "web:8080", 8080, 30.0, servers),), WEB[0]) == expected
+    assert standing((good, Pool(Ref("f-front-1"), "web:8080", 8080, 30.0, servers)), WEB[0]) == expected
 
 
 def test_a_replica_without_a_balancer_that_says_so_stands_nowhere() -> None:
     """Nor does one that is stopped and out."""
     assert standing(None, WEB[0]) is None
     assert standing((), WEB[0]) is None
-    assert standing((Pool(Ref("f-front-1"), BALANCE, (BALANCE,)),), WEB[1]) is None
+    assert standing((Pool(Ref("f-front-1"), "web:8080", 8080, 30.0),), WEB[1]) is None
 
 
 def test_the_document_has_every_server_under_its_pool() -> None:

@@ -1,0 +1,156 @@
+"""One balancer that runs: a session with its admin socket, looks that many share, its file, and what it counts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Protocol
+
+from fleetctl.balancer.admin import Admin, Pipe, read_rotation
+from fleetctl.balancer.config import DIRECTORY, FILE_NAME, MASTER_SOCKET, SOCKET, with_servers
+from fleetctl.balancer.places import admitted
+from fleetctl.errors import EngineUnreachable, FleetError
+from fleetctl.state.observed import Replica
+from fleetctl.state.rotation import Rotation, Server, Traffic
+
+CONNECT = ("socat", "-", f"UNIX-CONNECT:{SOCKET}")
+CONNECT_MASTER = ("socat", "-", f"UNIX-CONNECT:{MASTER_SOCKET}")
+RELOADED_WITHIN = 15.0
+LOOK_EVERY = 0.1
+"""Seconds between two looks at servers that are waited for, shared by all who wait."""
+
+
+class Host(Protocol):
+    """What driving a balancer needs of an engine. Every method raises only kinds of FleetError."""
+
+    def observe_replicas(self, fleet_name: str, container_id: str | None = None) -> tuple[Replica, ...]: ...
+    def open_pipe(self, container_id: str, command: tuple[str, ...]) -> Pipe: ...
+    def put_files(self, container_id: str, directory: str, files: Mapping[str, bytes]) -> None: ...
+    def get_file(self, container_id: str, path: str) -> bytes: ...
+
+
+class LiveBalancer:
+    """For many threads. `changed` says whether something was changed in its rotation by this run."""
+
+    def __init__(self, host: Host, balancer_id: str, name: str) -> None:
+        self.host = host
+        self.balancer_id = balancer_id
+        self.name = name
+        self.changed = False
+        self._admin: Admin | None = None
+        self._opening = threading.Lock()
+        self._looking = threading.Lock()
+        self._latest: tuple[float, Rotation] | None = None
+        self._writing = threading.Lock()
+        self._saved = float("-inf")
+        self._first: Traffic | None = None
+        self._carried = Traffic()
+
+    # Speak
+
+    def admin(self) -> Admin:
+        """The session, opened where there is none. Raises FleetError."""
+        with self._opening:
+            if self._admin is None or self._admin.ended:
+                self._admin = Admin(self.host.open_pipe(self.balancer_id, CONNECT), self.name)
+            return self._admin
+
+    @property
+    def is_met(self) -> bool:
+        """Whether a session is open, and answered last time."""
+        return self._admin is not None and not self._admin.ended
+
+    def forget(self) -> None:
+        """End the session; the next one may be with another process."""
+        admin = self.let_go()
+        if admin is not None:
+            admin.close()
+
+    def let_go(self) -> Admin | None:
+        """Hand the session over: whoever gets it closes it."""
+        with self._opening:
+            admin, self._admin = self._admin, None
+        return admin
+
+    def reload(self) -> str:
+        """Have the file read anew by a new process, which takes over the ports; what the master says of that, beginning
+        with Success=1 where it worked (Management Guide, section 9.4, "reload"). Raises FleetError."""
+        pipe = self.host.open_pipe(self.balancer_id, CONNECT_MASTER)
+        deadline, said = time.monotonic() + RELOADED_WITHIN, b""
+        try:
+            pipe.send(b"reload\n")
+            while data := pipe.receive(max(0.0, deadline - time.monotonic())):
+                said += data
+        except TimeoutError:
+            said += b"(it did not come to an end)"
+        finally:
+            pipe.close()
+        return said.decode(errors="replace")
+
+    # Look
+
+    def look(self, newer_than: float | None = None) -> Rotation:
+        """Who is in rotation, as of now, or as somebody else was told since that time (monotonic seconds). Raises
+        FleetError."""
+        now = time.monotonic()
+        with self._looking:
+            if self._latest is None or self._latest[0] < (now if newer_than is None else newer_than):
+                begun = time.monotonic()
+                self._latest = (begun, read_rotation(self.admin(), self.balancer_id))
+            rotation = self._latest[1]
+            if self._first is None:
+                self._first = rotation.traffic
+            return rotation
+
+    def server(self, pool: str, name: str, since: float | None = None) -> Server | None:
+        """One server, None where it has none of that name; with `since` a look that others share will do, if it began
+        later than that."""
+        newer_than = None if since is None else max(since, time.monotonic() - LOOK_EVERY)
+        servers = self.look(newer_than).servers.get(pool, ())
+        return next((one for one in servers if one.name == name), None)
+
+    def networks(self, fleet_name: str) -> frozenset[str]:
+        """The networks that it is in, by their names in the engine."""
+        found = self.host.observe_replicas(fleet_name, self.balancer_id)
+        return frozenset(name for replica in found for name in replica.endpoints)
+
+    # Count
+
+    def reset(self) -> None:
+        """Note what it has counted: the next process begins anew."""
+        self._carried = self.traffic()
+        self._first = Traffic()
+
+    def traffic(self) -> Traffic:
+        """What it has counted since the first look. Raises FleetError."""
+        now = self.look().traffic
+        first = self._first or now
+        # One that was restarted has begun anew, and what it had counted by then nobody knows.
+        return self._carried + (now - first if now.requests >= first.requests else now)
+
+    # The file
+
+    def save(self) -> None:
+        """Write the file with those that are ready now, so that a restart comes back with them. Whoever waited while
+        another wrote what was read later than he came has nothing left to do."""
+        came = time.monotonic()
+        with self._writing:
+            if self._saved < came:
+                self._saved = time.monotonic()
+                self.write(with_servers(self.read(), admitted(self.look())))
+
+    def read(self) -> str:
+        return self.host.get_file(self.balancer_id, f"{DIRECTORY}/{FILE_NAME}").decode(errors="replace")
+
+    def write(self, text: str) -> None:
+        """Replace the file. Raises FleetError."""
+        try:
+            self.host.put_files(self.balancer_id, DIRECTORY, {FILE_NAME: text.encode()})
+        except EngineUnreachable:
+            raise
+        except FleetError as error:
+            raise FleetError(
+                f"balancer {self.name} takes no settings: {error.message}",
+                hint="the image of a balancer is made from images/balancer: build it from there",
+            ) from error
