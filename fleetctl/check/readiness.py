@@ -97,7 +97,7 @@ class Readiness:
         seconds. Raises FleetError with the replica's last log lines when it cannot or does not become ready."""
         began = time.monotonic()
         deadline = began + self.timeout
-        pause, ready_since = ASK_EVERY, None
+        pause, ready_since = ASK_EVERY, began if action.seen else None
         last = Lack("it has not answered yet")
         life: Life | None = None
         restarts: int | None = None

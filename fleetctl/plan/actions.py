@@ -142,12 +142,13 @@ class RemoveReplica:
 @dataclass(frozen=True, slots=True)
 class AwaitReplica:
     """No engine call of its own: wait until the replica is ready, or has completed when `completed` is asked for.
-    `monitor` is how many seconds it has to stay ready."""
+    `monitor` is how many seconds it has to stay ready; one that was `seen` ready has to be so from the beginning."""
 
     replica: Ref
     service: Service
     completed: bool = False
     monitor: float = 0.0
+    seen: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ def plan_launch(
     entered = plan_entry(draft, work.pools, work.label(number), made, because, after=(ready,))
     trials = (ready, *entered)
     if entered and (monitor or len(entered) > 1):
-        trials += (add_await(draft, work, made, because, after=entered, monitor=monitor),)
+        trials += (add_await(draft, work, made, because, after=entered, monitor=monitor, seen=True),)
     return Launch(create, start, ready, trials[-1], trials, made)
 
 
@@ -152,10 +152,12 @@ def add_await(
     *,
     after: tuple[str, ...] = (),
     monitor: float = 0.0,
+    seen: bool = False,
 ) -> str:
     """Add the step that waits until the replica is ready, or has completed when the service is meant to."""
     completed = is_one_shot(work.fleet, work.service)
-    return draft.add(AwaitReplica(replica, work.service, completed=completed, monitor=monitor), because, after=after)
+    awaited = AwaitReplica(replica, work.service, completed=completed, monitor=monitor, seen=seen)
+    return draft.add(awaited, because, after=after)
 
 
 def awaits_health(service: Service) -> bool:
