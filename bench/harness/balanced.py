@@ -59,21 +59,19 @@ global
     maxconn 8000
     stats socket /tmp/admin.sock mode 600 level admin
     stats timeout 1h
-    log stdout format raw daemon
 
 defaults
     mode http
-    log global
-    option dontlog-normal
     option http-server-close
     http-reuse never
-    timeout connect 1s
+    option idle-close-on-response
+    timeout connect {connect}
     timeout http-request 10s
-    timeout http-keep-alive 30s
+    timeout http-keep-alive 5s
     timeout client 60s
     timeout server 60s
     timeout queue 5s
-    timeout check 700ms
+    timeout check 600ms
 
 resolvers docker
     nameserver engine 127.0.0.11:53
@@ -92,7 +90,7 @@ backend web
     option httpchk
     http-check send meth GET uri /healthz ver HTTP/1.1 hdr Host web
     http-check expect status 200-399
-    default-server check inter 500ms fastinter 200ms downinter 500ms fall 2 rise 1
+    default-server check inter 500ms fastinter 100ms downinter 500ms fall 2 rise 1
     server-template web- 64 web:{port} resolvers docker init-addr none resolve-prefer ipv4
 """
 
@@ -137,6 +135,7 @@ class Balanced:
             "port": PORT,
             "balancer_port": BALANCER_PORT,
             "retries": self.retries,
+            "connect": "1s" if self.retries else "4s",
             "cpus": self.cpus,
         }
         if self.compose is None:
