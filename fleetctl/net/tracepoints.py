@@ -23,6 +23,8 @@ _SOCKETS = ("tcp_", "sk_", "__sk_", "skb_queue_", "inet_csk_")
 """Where the kernel frees packets for the same without saying why (NOT_SPECIFIED); elsewhere that is a loss."""
 _ARP_LENGTH = {"tx": 42, "rx": 28}
 """Bytes of an ARP message, as it is sent with the link's header; no packet of TCP has so few."""
+_LINK_HEADERS = (14, 0)
+"""Bytes that a packet is shorter by when it is received than when it was sent: Ethernet's header, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,11 @@ class Event:
     in_interrupt: bool
     packet: str = ""
     point: TracePoint | None = None
-    arp: bool = False
+    length: int = 0
+
+    @property
+    def arp(self) -> bool:
+        return self.point is not None and self.length == _ARP_LENGTH.get(self.point.event)
 
 
 def read_points(text: str) -> tuple[TracePoint, ...]:
@@ -60,8 +66,8 @@ def _events(text: str) -> Iterator[Event]:
                 )
         elif passing := _PASSING.match(found["fields"]):
             way: Literal["tx", "rx"] = "tx" if found["event"] == "net_dev_queue" else "rx"
-            arp = int(passing["length"]) == _ARP_LENGTH[way]
-            yield Event(pid, in_interrupt, passing["packet"], TracePoint(way, passing["interface"]), arp)
+            point = TracePoint(way, passing["interface"])
+            yield Event(pid, in_interrupt, passing["packet"], point, int(passing["length"]))
 
 
 def _healthy(reason: str | None, location: str) -> bool:
@@ -73,18 +79,27 @@ def _own(events: Iterator[Event]) -> Iterator[Event]:
 
     What the thread does itself is the probe's. In an interrupt one packet after the other is received and all that
     comes of it done at once: so what follows a reception belongs to the packet received, and that is the probe's if
-    the probe sent it before. ARP takes part in it: its answer sends the packets that have waited for it. What a
-    timer sends or drops is another connection's, as the probe's own has hardly begun.
+    the probe sent it just before. That an address was the probe's once tells nothing: the kernel soon gives it to
+    another packet. ARP takes part in it: its answer sends the packets that have waited for it. What a timer sends or
+    drops is another connection's, as the probe's own has hardly begun.
     """
-    sent: set[str] = set()
-    ours: set[int] = set()
-    """The threads that are in an interrupt with a packet of the probe."""
+    under_way: dict[str, int] = {}
+    """The probe's packets that are sent and not received yet, each with its length in bytes."""
+    ours: dict[int, str] = {}
+    """The threads that do the probe's work, each with the packet that it received; none when it does so unasked."""
     for event in events:
-        if not event.in_interrupt or (event.point and event.point.event == "rx" and event.packet in sent):
-            ours.add(event.pid)
-        elif event.point is None or event.point.event == "rx":
-            ours.discard(event.pid)
+        received = event.point is not None and event.point.event == "rx"
+        if not event.in_interrupt:
+            ours[event.pid] = ""
+        elif received and (_is_due(event, under_way) or ours.get(event.pid) == event.packet):
+            ours[event.pid] = event.packet
+        elif received or event.point is None:
+            ours.pop(event.pid, None)
         if event.pid in ours:
             if event.point and event.point.event == "tx":
-                sent.add(event.packet)
+                under_way[event.packet] = event.length
             yield event
+
+
+def _is_due(event: Event, under_way: dict[str, int]) -> bool:
+    return under_way.pop(event.packet, -1) - event.length in _LINK_HEADERS

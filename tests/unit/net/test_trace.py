@@ -74,11 +74,26 @@ def test_other_peoples_packets_that_an_interrupt_brings_are_left_out() -> None:
     assert shown(
         sent("aa"),
         received("aa"),
+        received("aa", interface="br0"),
         received("ff", interface="ens5"),
         sent("ee", interface="ens5", flags="b.s1."),
         freed("ee", "NETFILTER_DROP"),
-        received("aa", interface="br0"),
-    ) == ["tx eth0", "rx vc", "rx br0"]
+        sent("bb"),
+        received("bb"),
+    ) == ["tx eth0", "rx vc", "rx br0", "tx eth0", "rx vc"]
+
+
+def test_a_stranger_at_the_address_of_a_former_packet_is_left_out() -> None:
+    kernel = "ksoftirqd/1-20"
+    assert shown(
+        sent("aa"),
+        received("aa"),
+        received("aa", length=56, task=kernel),
+        freed("aa", "NOT_SPECIFIED", "ip6_mc_input+0x1/0x2").replace("python3-100", kernel),
+        sent("bb"),
+        received("bb", length=56, task=kernel),
+        sent("dd", flags="b.s1.", task=kernel),
+    ) == ["tx eth0", "rx vc", "tx eth0"]
 
 
 def test_what_a_timer_sends_or_drops_is_left_out() -> None:
