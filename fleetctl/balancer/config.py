@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from fleetctl.spec.balance import CONFIGURATION
 from fleetctl.spec.model import Balance
+from fleetctl.state.probes import authority_of
 
 DIRECTORY = CONFIGURATION
 """Where the image keeps its configuration: a volume, so that a restarted balancer finds it again."""
@@ -35,7 +36,7 @@ class Place:
 
     @property
     def endpoint(self) -> str:
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        return authority_of(self.address, self.port)
 
 
 def settings_digest(balances: Sequence[Balance]) -> str:

@@ -15,6 +15,7 @@ from fleetctl.balancer.places import Servers, admitted, place_of, places_of
 from fleetctl.errors import FleetError
 from fleetctl.plan.actions import AddServer, ConfigureBalancer, DrainServer, Ref, RotationAction
 from fleetctl.spec.model import Balance
+from fleetctl.spec.wording import counted
 from fleetctl.state.observed import Replica
 from fleetctl.state.rotation import Rotation, Traffic, server_name
 
@@ -155,8 +156,10 @@ class Balancers:
             if not left or self.stop.is_set():
                 return ""
             if time.monotonic() > deadline:
-                return f"{requests(left)} under the former settings went on after {patience:g} s (drain_timeout)"
-            progress(f"{requests(left)} under way with the former settings")
+                return (
+                    f"{counted(left, 'request')} under the former settings went on after {patience:g} s (drain_timeout)"
+                )
+            progress(f"{counted(left, 'request')} under way with the former settings")
             self.stop.wait(LOOK_EVERY)
 
     def add(self, live: LiveBalancer, action: AddServer, progress: Callable[[str], None]) -> str:
@@ -222,13 +225,13 @@ class Balancers:
         if cut is None:
             return ""
         self.remove(admin, path)
-        return f"{requests(cut)} cut after {action.drain_timeout:g} s (drain_timeout)" if cut else ""
+        return f"{counted(cut, 'request')} cut after {action.drain_timeout:g} s (drain_timeout)" if cut else ""
 
     def may_leave(self, live: LiveBalancer, action: DrainServer, name: str, progress: Callable[[str], None]) -> bool:
         """Wait until enough others serve; False when the run is to stop before. Raises FleetError when they do not."""
         since = time.monotonic()
         while not self.stop.is_set():
-            servers = live.look(max(since, time.monotonic() - LOOK_EVERY)).servers.get(action.pool, ())
+            servers = live.servers(action.pool, since)
             others = sum(one.admission == "ready" and one.healthy for one in servers if one.name != name)
             if others >= action.least or not any(one.name == name and one.healthy for one in servers):
                 return True
@@ -253,7 +256,7 @@ class Balancers:
         while server := live.server(pool, name, since):
             if not server.sessions or time.monotonic() > since + patience:
                 return server.sessions
-            progress(f"draining: {requests(server.sessions)} under way")
+            progress(f"draining: {counted(server.sessions, 'request')} under way")
             if self.stop.wait(LOOK_EVERY):
                 break
         return None
@@ -277,10 +280,6 @@ class Balancers:
 
 GOOD = ("L7OK", "L7OKC")
 """What the last check of a server says when it was answered with success (Management Guide, section 9.1)."""
-
-
-def requests(count: int) -> str:
-    return f"{count} {'request' if count == 1 else 'requests'}"
 
 
 def identify(container_id: str | None) -> str:

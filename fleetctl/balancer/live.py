@@ -44,6 +44,7 @@ class LiveBalancer:
         self._latest: tuple[float, Rotation] | None = None
         self._writing = threading.Lock()
         self._saved = float("-inf")
+        self._text: str | None = None
         self._first: Traffic | None = None
         self._carried = Traffic()
 
@@ -103,12 +104,14 @@ class LiveBalancer:
                 self._first = rotation.traffic
             return rotation
 
-    def server(self, pool: str, name: str, since: float | None = None) -> Server | None:
-        """One server, None where it has none of that name; with `since` a look that others share will do, if it began
-        later than that."""
+    def servers(self, pool: str, since: float | None = None) -> tuple[Server, ...]:
+        """Those of a pool; with `since` a look that others share will do, if it began later than that."""
         newer_than = None if since is None else max(since, time.monotonic() - LOOK_EVERY)
-        servers = self.look(newer_than).servers.get(pool, ())
-        return next((one for one in servers if one.name == name), None)
+        return self.look(newer_than).servers.get(pool, ())
+
+    def server(self, pool: str, name: str, since: float | None = None) -> Server | None:
+        """One of them, None where it has none of that name."""
+        return next((one for one in self.servers(pool, since) if one.name == name), None)
 
     def networks(self, fleet_name: str) -> frozenset[str]:
         """The networks that it is in, by their names in the engine."""
@@ -141,10 +144,15 @@ class LiveBalancer:
                 self.write(with_servers(self.read(), admitted(self.look())))
 
     def read(self) -> str:
-        return self.host.get_file(self.balancer_id, f"{DIRECTORY}/{FILE_NAME}").decode(errors="replace")
+        """The file, which nobody else writes while a run has the fleet's lock. Raises FleetError."""
+        if self._text is None:
+            content = self.host.get_file(self.balancer_id, f"{DIRECTORY}/{FILE_NAME}")
+            self._text = content.decode(errors="replace")
+        return self._text
 
     def write(self, text: str) -> None:
         """Replace the file. Raises FleetError."""
+        self._text = None
         try:
             self.host.put_files(self.balancer_id, DIRECTORY, {FILE_NAME: text.encode()})
         except EngineUnreachable:
@@ -154,3 +162,4 @@ class LiveBalancer:
                 f"balancer {self.name} takes no settings: {error.message}",
                 hint="the image of a balancer is made from images/balancer: build it from there",
             ) from error
+        self._text = text

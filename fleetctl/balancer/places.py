@@ -31,16 +31,10 @@ def places_of(balances: Sequence[Balance], replicas: Iterable[Replica], networks
     running = [one for one in replicas if one.state == "running" and networks & one.endpoints.keys()]
     return {
         balance.pool: [
-            place_of(label_of(one), balance.target_port, one, networks)
-            for one in running
-            if one.service == balance.service
+            place_of(one.label, balance.target_port, one, networks) for one in running if one.service == balance.service
         ]
         for balance in balances
     }
-
-
-def label_of(replica: Replica) -> str:
-    return f"{replica.service}-{replica.number}"
 
 
 def admitted(rotation: Rotation) -> Servers:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from math import ceil, log, sqrt
 
+from fleetctl.spec.wording import counted
 from fleetctl.state.distribution import Answer, Distribution, Fault, FaultKind, Member, Promise, Series, Share
 
 CHANCE = 1e-9
@@ -290,10 +291,6 @@ def listed(texts: Iterable[str]) -> str:
     found = list(texts)
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return ", ".join(found[:SHOWN]) + more
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:

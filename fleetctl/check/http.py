@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import h11
 
-from fleetctl.state.probes import Reply
+from fleetctl.state.probes import Reply, authority_of
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a body that are read; a longer one is an error."""
@@ -64,11 +64,6 @@ def fetch(host: str, port: int, path: str = "/", *, timeout: float = 5.0, limit:
     error = f"the body is longer than {limit} bytes" if answer.cut else None
     milliseconds = (time.monotonic() - started) * 1000
     return Reply(url, answer.status, milliseconds=milliseconds, body=bytes(answer.body), error=error)
-
-
-def authority_of(host: str, port: int) -> str:
-    """Host and port as a URL and the Host header have them (RFC 3986, section 3.2)."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def request(authority: str, path: str) -> bytes:

@@ -12,8 +12,8 @@ from ipaddress import ip_address
 
 import h11
 
-from fleetctl.check.http import BODY_LIMIT, Exchange, authority_of, converse, remaining, request
-from fleetctl.state.probes import Outcome, Probe, Stage
+from fleetctl.check.http import BODY_LIMIT, Exchange, converse, remaining, request
+from fleetctl.state.probes import Outcome, Probe, Stage, authority_of
 
 OpenSocket = Callable[[int], socket.socket]
 """Makes a TCP socket of an address family in the namespace that the probe starts from; it belongs there for good,

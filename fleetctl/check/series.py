@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 
 import h11
 
-from fleetctl.check.http import BODY_LIMIT, CHUNK, HEADER_LIMIT, Exchange, authority_of, describe, remaining
+from fleetctl.check.http import BODY_LIMIT, CHUNK, HEADER_LIMIT, Exchange, describe, remaining
 from fleetctl.check.identity import read_identity
 from fleetctl.spec.model import Identity
 from fleetctl.state.distribution import Answer, Series
+from fleetctl.state.probes import authority_of
 
 GIVE_UP = 20
 """Failures in a row after which nothing more is asked: more of them would tell nothing new."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from fleetctl.state.observed import AT_REST
 if TYPE_CHECKING:
     from fleetctl.engine.docker_host import DockerHost
     from fleetctl.inquiry.rotation import Told
+    from fleetctl.plan.rotation import Pools
     from fleetctl.spec.model import Fleet
     from fleetctl.state.observed import Replica
 
@@ -69,7 +70,8 @@ def command(
             asked = aside.submit(ask_rotation, fleet, engine, everything)
             instances = identify(fleet, replicas, host=engine.host)
             told = asked.result()
-        standings = stand(fleet, everything, told) if told is not None else None
+        pools = told.pools(fleet, everything) if told is not None else None
+        standings = stand(everything, pools) if pools is not None else None
         if output == "json":
             document = replicas_document(fleet, engine.inspect(replicas), instances, standings)
             show_document(document)
@@ -78,8 +80,8 @@ def command(
     identities = {name: identity or "-" for name, identity in instances.items()}
     show_replicas(replicas, identities, full=no_trunc, standings=shown)
     tell_drift(fleet, everything, names, shown=replicas)
-    if told is not None:
-        tell_rotation_drift(fleet, everything, told, names)
+    if told is not None and pools is not None:
+        tell_rotation_drift(everything, told, pools, names)
 
 
 def parse_filters(filters: Iterable[str]) -> list[tuple[str, str]]:
@@ -124,16 +126,16 @@ def ask_rotation(fleet: Fleet, engine: DockerHost, replicas: Sequence[Replica]) 
         return ask_balancers(fleet, replicas, balancers)
 
 
-def stand(fleet: Fleet, replicas: Sequence[Replica], told: Told) -> dict[str, str | None]:
+def stand(replicas: Sequence[Replica], pools: Mapping[str, Pools | None]) -> dict[str, str | None]:
     """How each replica stands with its balancers, by name."""
     from fleetctl.view.rotation import standing
 
-    pools = told.pools(fleet, replicas)
     return {replica.name: standing(pools.get(replica.service), replica) for replica in replicas}
 
 
 def tell_drift(fleet: Fleet, everything: Sequence[Replica], names: Sequence[str], *, shown: Sequence[Replica]) -> None:
     """Say on stderr where what runs is not what the file asks for."""
+    from fleetctl.spec.wording import counted
     from fleetctl.view.terminal import note, warn
 
     for service in fleet.services.values():
@@ -142,7 +144,7 @@ def tell_drift(fleet: Fleet, everything: Sequence[Replica], names: Sequence[str]
         own = [replica for replica in everything if replica.service == service.name]
         running = sum(replica.state == "running" for replica in own)
         if running != service.replicas:
-            wanted = f"{service.replicas} replica{'' if service.replicas == 1 else 's'}"
+            wanted = counted(service.replicas, "replica")
             warn(f"{service.name}: the file asks for {wanted}, {running} running; 'fleetctl up' makes it so")
     orphans = sorted({replica.service for replica in everything} - {*fleet.services, *fleet.inactive})
     if orphans and fleet.services:
@@ -152,7 +154,9 @@ def tell_drift(fleet: Fleet, everything: Sequence[Replica], names: Sequence[str]
         note(f"({hidden} not running; -a shows {'it' if hidden == 1 else 'them'})")
 
 
-def tell_rotation_drift(fleet: Fleet, everything: Sequence[Replica], told: Told, names: Sequence[str]) -> None:
+def tell_rotation_drift(
+    everything: Sequence[Replica], told: Told, pools: Mapping[str, Pools | None], names: Sequence[str]
+) -> None:
     """Say on stderr where balancers do not do what the file asks for: with a replica that runs, or at all."""
     from fleetctl.plan.rotation import out_of_rotation
     from fleetctl.view.terminal import warn
@@ -163,7 +167,6 @@ def tell_rotation_drift(fleet: Fleet, everything: Sequence[Replica], told: Told,
     for container_id, rotation in told.rotations.items():
         if not rotation.settled:
             warn(f"{by_id[container_id].name} runs with other settings than it should; 'fleetctl up' makes it so")
-    pools = told.pools(fleet, everything)
     for replica in everything:
         own = pools.get(replica.service)
         if not own or replica.state != "running" or (names and replica.service not in names):

@@ -223,11 +223,7 @@ def select_replicas(fleet: Fleet, replicas: Sequence[Replica], names: Sequence[s
         return list(replicas)
     chosen: list[Replica] = []
     for name in names:
-        found = [
-            replica
-            for replica in replicas
-            if name in (replica.service, replica.name, f"{replica.service}-{replica.number}")
-        ]
+        found = [replica for replica in replicas if name in (replica.service, replica.name, replica.label)]
         if not found and name not in fleet.services:
             known = ", ".join(fleet.services) or "none"
             raise ConfigError(f"no service or replica named {name} in fleet {fleet.name}", hint=f"services: {known}")
@@ -238,10 +234,10 @@ def select_replicas(fleet: Fleet, replicas: Sequence[Replica], names: Sequence[s
 def select_one(replicas: Sequence[Replica], fleet: Fleet, service: str, index: int | None) -> Replica:
     """The replica of that number, or the service's first running one. Raises FleetError when there is none."""
     from fleetctl.errors import ConfigError
+    from fleetctl.plan.order import find_service
 
-    if service not in fleet.services and not any(replica.service == service for replica in replicas):
-        known = ", ".join(fleet.services) or "none"
-        raise ConfigError(f"no service named {service} in fleet {fleet.name}", hint=f"services: {known}")
+    if not any(replica.service == service for replica in replicas):
+        find_service(fleet, service)
     own = [replica for replica in replicas if replica.service == service]
     if index is not None:
         for replica in own:

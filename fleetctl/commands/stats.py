@@ -14,6 +14,7 @@ import click
 from fleetctl.commands.options import FleetSource, fleet_options, format_option
 from fleetctl.commands.session import opened
 from fleetctl.errors import ConfigError, FleetError
+from fleetctl.state.rotation import service_in
 
 if TYPE_CHECKING:
     from fleetctl.balancer.driver import Balancers
@@ -96,7 +97,7 @@ def behind(rotation: Rotation, balancer: Service, name: str | None) -> Rotation:
     """The pools of one service that is balanced; all for the balancer's own name."""
     if name in (None, balancer.name):
         return rotation
-    pools = {pool: servers for pool, servers in rotation.servers.items() if pool.partition(":")[0] == name}
+    pools = {pool: servers for pool, servers in rotation.servers.items() if service_in(pool) == name}
     return replace(rotation, servers=pools)
 
 
@@ -109,7 +110,7 @@ def show(fleet: Fleet, picture: Picture, output: str) -> None:
         show_document(rotations_document(fleet.name, picture.shown, picture.replicas))
         return
     show_rotations(picture.shown, picture.replicas)
-    tell_rotation_drift(fleet, picture.replicas, picture.told, ())
+    tell_rotation_drift(picture.replicas, picture.told, picture.told.pools(fleet, picture.replicas), ())
 
 
 def refuse_silence(picture: Picture) -> None:

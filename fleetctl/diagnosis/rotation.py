@@ -7,7 +7,7 @@ from shlex import quote
 
 from fleetctl.diagnosis.scene import Evidence, Finding, Scene, finding, listed
 from fleetctl.state.observed import Replica
-from fleetctl.state.rotation import Server
+from fleetctl.state.rotation import Server, service_in
 
 SHOW = "fleetctl stats"
 
@@ -32,8 +32,8 @@ def takes(server: Server) -> bool:
 
 
 def nobody(balancer: Replica, pool: str, servers: Sequence[Server]) -> Finding:
-    service = pool.partition(":")[0]
-    told = listed(f"{label(one)} {how(one)}" for one in servers)
+    service = service_in(pool)
+    told = listed(f"{one.label} {how(one)}" for one in servers)
     seen = Evidence(f"pool {pool} has {f'no server that takes requests: {told}' if servers else 'no server'}", SHOW)
     if servers:
         cure = "the balancer is in order: see why its servers do not answer at their health path"
@@ -55,20 +55,15 @@ def stale(balancer: Replica, pool: str, server: Server, scene: Scene) -> Iterato
     where = "its container is gone"
     if container is not None:
         where = f"{container.name} {f'has {listed(container.addresses)}' if container.addresses else 'does not run'}"
-    place = f"{balancer.name} asks {label(server)} at {server.address}:{server.port}"
+    place = f"{balancer.name} asks {server.label} at {server.endpoint}"
     seen = [Evidence(f"{place}, but {where}", SHOW)]
     if owner is not None:
         seen.append(
             Evidence(f"{server.address} is the address of {owner.name} now", f"docker inspect {quote(owner.name)}")
         )
-    one = finding("stale-server", label(server), *seen, cure="have the rotation mended", commands=("fleetctl up",))
-    same = owner is not None and (owner.fleet, owner.service) == (balancer.fleet, pool.partition(":")[0])
+    one = finding("stale-server", server.label, *seen, cure="have the rotation mended", commands=("fleetctl up",))
+    same = owner is not None and (owner.fleet, owner.service) == (balancer.fleet, service_in(pool))
     yield one if takes(server) and not same else one.as_warning()
-
-
-def label(server: Server) -> str:
-    """SERVICE-N."""
-    return server.name.rpartition(".")[0]
 
 
 def how(server: Server) -> str:

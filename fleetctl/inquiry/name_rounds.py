@@ -8,7 +8,8 @@ from time import monotonic
 from fleetctl.check.distribution import enough, judge
 from fleetctl.engine.docker_host import DockerHost
 from fleetctl.errors import FleetError
-from fleetctl.inquiry.verification import Wanted, Watch, known_service, running
+from fleetctl.inquiry.verification import Wanted, Watch, running
+from fleetctl.plan.order import find_service
 from fleetctl.spec.model import Fleet
 from fleetctl.state.distribution import Answer, Member, Promise, Series, Verified
 from fleetctl.state.observed import Replica
@@ -26,7 +27,7 @@ def by_name(
     fleet: Fleet, engine: DockerHost, vantage: Vantage, service_name: str, wanted: Wanted, watch: Watch
 ) -> Verified:
     """Which replica comes first in each answer. Raises FleetError where nobody can be asked."""
-    service = known_service(fleet, service_name)
+    service = find_service(fleet, service_name)
     everything = [one for one in engine.everything()[0] if one.fleet == fleet.name]
     own = [one for one in everything if one.service == service_name]
     client = inspected(client_of(everything, running(everything, service), service_name), engine)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from fleetctl.balancer.driver import Balancers
-from fleetctl.errors import ConfigError, EngineUnreachable, FleetError
+from fleetctl.errors import EngineUnreachable, FleetError
+from fleetctl.plan.order import find_service
 from fleetctl.plan.rotation import Pools, Rotations
 from fleetctl.spec.model import Fleet, Service
 from fleetctl.state.observed import Observed, Replica
@@ -69,9 +70,8 @@ def balancing(fleet: Fleet, name: str | None = None) -> tuple[Service, ...]:
 
 def chosen_balancers(fleet: Fleet, name: str | None) -> tuple[Service, ...]:
     """The same, for whoever wants to see one. Raises FleetError where there is none."""
-    if name is not None and name not in fleet.services:
-        known = ", ".join(fleet.services) or "none"
-        raise ConfigError(f"no service named {name} in fleet {fleet.name}", hint=f"services: {known}")
+    if name is not None:
+        find_service(fleet, name)
     found = balancing(fleet, name)
     if not found:
         whom = (

@@ -13,6 +13,7 @@ from fleetctl.check.distribution import enough, judge
 from fleetctl.check.replicas import address_of, why_unreachable
 from fleetctl.check.series import Target, ask_series
 from fleetctl.errors import ConfigError, FleetError
+from fleetctl.plan.order import find_service
 from fleetctl.spec.model import Balance, Fleet, HttpSettings, Identity, Service
 from fleetctl.state.distribution import Distribution, Member, Promise, Series, Verified
 from fleetctl.state.observed import Replica
@@ -130,7 +131,7 @@ def traffic_of(rotation: Rotation, pool: str) -> Traffic:
 def pools_of(fleet: Fleet, name: str | None) -> list[tuple[Service, Balance]]:
     """Balancers and what they balance: all of it, or what has to do with the service of that name."""
     if name is not None:
-        known_service(fleet, name)
+        find_service(fleet, name)
     found = [
         (service, balance)
         for service in fleet.services.values()
@@ -143,14 +144,6 @@ def pools_of(fleet: Fleet, name: str | None) -> list[tuple[Service, Balance]]:
             hint="make a service the balancer with x-fleet: {balance: {service: …}}, or ask with --via dns or --url",
         )
     return found
-
-
-def known_service(fleet: Fleet, name: str) -> Service:
-    """The service of that name. Raises ConfigError."""
-    if name not in fleet.services:
-        known = ", ".join(fleet.services) or "none"
-        raise ConfigError(f"no service named {name} in fleet {fleet.name}", hint=f"services: {known}")
-    return fleet.services[name]
 
 
 def running(replicas: Sequence[Replica], service: Service) -> list[Replica]:
@@ -170,7 +163,7 @@ def at_url(
         target = replace(target, path=checked_path(wanted.path))
     behind = Behind(wanted, target.path)
     if service_name is not None and fleet is not None and engine is not None:
-        service = known_service(fleet, service_name)
+        service = find_service(fleet, service_name)
         if service.http is None:
             raise FleetError(
                 f"service {service_name} does not say how it speaks HTTP", hint="add x-fleet: {http: {port: …}} to it"

@@ -9,14 +9,20 @@ from fleetctl.errors import ConfigError
 from fleetctl.spec.model import Fleet, Service
 
 
+def find_service(fleet: Fleet, name: str) -> Service:
+    """The service of that name. Raises ConfigError for a name that is not in the fleet."""
+    if name not in fleet.services:
+        known = ", ".join(fleet.services) or "none"
+        raise ConfigError(f"no service named {name} in fleet {fleet.name}", hint=f"its services: {known}")
+    return fleet.services[name]
+
+
 def select_services(fleet: Fleet, names: Collection[str] = (), *, dependencies: bool = True) -> list[Service]:
     """The named services (all when none is named) and what they depend on, dependencies first and balancers after what
     they balance, else in file order.
     Raises ConfigError for a name that is not in the fleet."""
     for name in names:
-        if name not in fleet.services:
-            known = ", ".join(fleet.services) or "none"
-            raise ConfigError(f"no service named {name} in fleet {fleet.name}", hint=f"its services: {known}")
+        find_service(fleet, name)
     chosen = set(names or fleet.services)
     if dependencies:
         queue = list(chosen)

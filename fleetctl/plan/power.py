@@ -83,8 +83,8 @@ def await_and_enter(
     """Add the steps that wait for a replica and bring it into rotation; returns the id of the last."""
     awaited = AwaitReplica(ref(replica), service, completed=is_one_shot(fleet, service))
     ready = (draft.add(awaited, because, after=(after,)),)
-    label = f"{service.name}-{replica.number}"
-    return (ready + plan_entry(draft, rotations.pools(service.name), label, ref(replica), because, after=ready))[-1]
+    pools = rotations.pools(service.name)
+    return (ready + plan_entry(draft, pools, replica.label, ref(replica), because, after=ready))[-1]
 
 
 def plan_wait(fleet: Fleet, replicas: Iterable[Replica]) -> Plan:

@@ -9,7 +9,7 @@ from fleetctl.plan.actions import AddServer, AwaitReplica, ConfigureBalancer, Dr
 from fleetctl.plan.steps import Draft
 from fleetctl.spec.model import Fleet, HttpSettings, Service
 from fleetctl.state.observed import Observed, Replica
-from fleetctl.state.rotation import Server
+from fleetctl.state.rotation import Server, service_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Rotations:
         for balancer in self.balancers():
             balances = [one for one in self.fleet.services[balancer.service].balance if one.service == service_name]
             for name, servers in self.observed.rotations[balancer.id].servers.items():
-                if name.partition(":")[0] != service_name:
+                if service_in(name) != service_name:
                     continue
                 # Under another name it is asked as it was until the new settings are taken over.
                 asked = next((one for one in balances if one.pool == name), None)
@@ -133,17 +133,11 @@ def plan_leave(
     or fewer than serve now; returns the `after` and `behind` of whatever is next."""
     gone = Ref(replica.name, id=replica.id)
     left = tuple(
-        draft.add(
-            pool.drain(label_of(server), gone, least=min(least, pool.serving)), because, after=after, behind=behind
-        )
+        draft.add(pool.drain(server.label, gone, least=min(least, pool.serving)), because, after=after, behind=behind)
         for pool in pools
         if (server := pool.server_of(replica.id)) is not None
     )
     return (left, ()) if left else (after, behind)
-
-
-def label_of(server: Server) -> str:
-    return server.name.rpartition(".")[0]
 
 
 def plan_strays(draft: Draft, pools: Pools, present: Iterable[Replica]) -> None:
@@ -152,8 +146,8 @@ def plan_strays(draft: Draft, pools: Pools, present: Iterable[Replica]) -> None:
     for pool in pools:
         for server in pool.servers:
             if server.container_id not in ids:
-                gone = Ref(label_of(server), id=server.container_id)
-                draft.add(pool.drain(label_of(server), gone), "its container is gone")
+                gone = Ref(server.label, id=server.container_id)
+                draft.add(pool.drain(server.label, gone), "its container is gone")
 
 
 def out_of_rotation(pools: Pools, replica: Replica) -> str | None:

@@ -1,4 +1,4 @@
-"""How key paths and foreign text are written in messages: short, and without control characters."""
+"""How key paths, numbers and foreign text are written in messages: short, and without control characters."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ def join(path: str, key: str) -> str:
 def shown(text: str, limit: int = 60) -> str:
     """Text as it is where it is printable and short, else as Python writes it, cut to `limit` characters."""
     return text if text.isprintable() and 0 < len(text) <= limit else repr(text[:limit])
+
+
+def counted(number: int, noun: str) -> str:
+    """So many of them: "1 replica", "3 replicas"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -100,6 +100,11 @@ class Replica:
     """Whether it was made to put a former release back."""
 
     @property
+    def label(self) -> str:
+        """What people call it within its fleet: SERVICE-N."""
+        return f"{self.service}-{self.number}"
+
+    @property
     def addresses(self) -> frozenset[str]:
         """The addresses that the engine gave it, of both families, in all its networks."""
         found = (address for one in self.endpoints.values() for address in (one.ipv4, one.ipv6))

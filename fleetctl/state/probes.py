@@ -114,3 +114,8 @@ class Resolution:
     error: str | None = None
     """timeout, NXDOMAIN, SERVFAIL …, or an errno's name."""
     milliseconds: float = 0.0
+
+
+def authority_of(host: str, port: int) -> str:
+    """Host and port as a URL and the Host header have them (RFC 3986, section 3.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fleetctl.state.probes import authority_of
+
 Admission = Literal["ready", "drain", "maint"]
 """Whether a server gets new requests, goes on with those it has, or takes none (HAProxy's administrative state)."""
 
@@ -42,9 +44,18 @@ class Server:
     traffic: Traffic = field(default_factory=Traffic)
 
     @property
+    def label(self) -> str:
+        """SERVICE-N."""
+        return self.name.rpartition(".")[0]
+
+    @property
     def container_id(self) -> str:
         """The first 12 digits of it."""
         return self.name.rpartition(".")[2]
+
+    @property
+    def endpoint(self) -> str:
+        return authority_of(self.address, self.port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,11 @@ class Rotation:
     settled: bool = True
     servers: Mapping[str, tuple[Server, ...]] = field(default_factory=dict)
     traffic: Traffic = field(default_factory=Traffic)
+
+
+def service_in(pool: str) -> str:
+    """The service whose replicas are in a pool of that name (spec/model.Balance.pool)."""
+    return pool.partition(":")[0]
 
 
 def server_name(label: str, container_id: str) -> str:

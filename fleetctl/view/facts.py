@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from fleetctl.state.network import Attachment, Counters, Interface, Listener, Namespace, Publication, Resolver, Route
-from fleetctl.state.probes import ReplicaReply
+from fleetctl.state.probes import ReplicaReply, authority_of
 from fleetctl.view.text import safe
 
 MAIN_TABLE = 254
@@ -59,7 +59,7 @@ def reach(listener: Listener) -> str:
 
 
 def joined(address: str, port: int) -> str:
-    return safe(f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
+    return safe(authority_of(address, port))
 
 
 def holders(group: Iterable[Listener]) -> str:

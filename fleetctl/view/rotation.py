@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fleetctl.plan.rotation import Pools
 from fleetctl.spec.model import Service
 from fleetctl.state.observed import Replica
-from fleetctl.state.rotation import Rotation, Server, Traffic
+from fleetctl.state.rotation import Rotation, Server, Traffic, service_in
 from fleetctl.view.documents import SCHEMA, Document
 from fleetctl.view.tables import Column, show_table
 from fleetctl.view.terminal import write
@@ -86,7 +86,7 @@ def server_rows(rotation: Rotation, replicas: Sequence[Replica]) -> Iterator[tup
             yield (
                 pool,
                 holder(one, replica),
-                address_text(one),
+                one.endpoint,
                 state_text(one),
                 str(one.sessions),
                 *counts(one.traffic),
@@ -107,10 +107,6 @@ def total(rotation: Rotation) -> tuple[str, ...]:
 
 def counts(traffic: Traffic) -> tuple[str, str, str]:
     return str(traffic.requests), str(traffic.failed), str(traffic.retried)
-
-
-def address_text(server: Server) -> str:
-    return f"[{server.address}]:{server.port}" if ":" in server.address else f"{server.address}:{server.port}"
 
 
 def state_text(server: Server) -> str:
@@ -148,7 +144,7 @@ def pool_entry(name: str, service: Service, servers: Iterable[Server], names: Ma
     """A pool that fleet.yaml does not have any more has no algorithm."""
     return {
         "pool": name,
-        "service": name.partition(":")[0],
+        "service": service_in(name),
         "algorithm": next((one.algorithm for one in service.balance if one.pool == name), None),
         "servers": [
             {
