@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import nullcontext, suppress
@@ -13,12 +12,12 @@ from fleetctl.balancer.driver import Balancers
 from fleetctl.balancer.live import Host as BalancerHost
 from fleetctl.check.readiness import Readiness
 from fleetctl.engine.base import Engine
-from fleetctl.errors import FleetError, SubnetTaken
+from fleetctl.errors import FleetError
 from fleetctl.execute import WORKERS, execute
 from fleetctl.lock import fleet_lock
 from fleetctl.net.proc import routed_blocks
-from fleetctl.plan.actions import CreateNetwork
 from fleetctl.plan.images import plan_images
+from fleetctl.plan.networks import chooses_subnets
 from fleetctl.plan.order import select_services
 from fleetctl.plan.outcome import Listener, RunReport
 from fleetctl.plan.power import plan_wait
@@ -28,6 +27,7 @@ from fleetctl.plan.rotation import balancers_of
 from fleetctl.plan.steps import Plan
 from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.model import Fleet, PullPolicy, Service
+from fleetctl.spec.release import refuse_changed_files
 from fleetctl.state.observed import AT_REST, Observed, ObservedImage, Release, Replica
 
 LOOK_AGAIN = 20
@@ -64,13 +64,13 @@ def look(
     fleet: Fleet,
     engine: Host,
     balancers: Balancers,
-    services: Iterable[Service] = (),
+    images: Collection[str] = (),
     *,
     needless: Collection[str] = (),
 ) -> Observed:
-    """What there is. Raises FleetError when a balancer that runs cannot be asked who is in its rotation: nothing could
-    be taken out of it before it stops. Those of the services in `needless` may be silent."""
-    observed = engine.observe(fleet.name, images=[service.image for service in services])
+    """What there is, and which of the images. Raises FleetError when a balancer that runs cannot be asked who is in its
+    rotation: nothing could be taken out of it before it stops. Those of the services in `needless` may be silent."""
+    observed = engine.observe(fleet.name, images=images)
     rotations = {}
     for replica in balancers_of(fleet, observed):
         if replica.state == "running":
@@ -80,12 +80,16 @@ def look(
     return replace(observed, rotations=rotations, routes=routed_blocks() if engine.local else ())
 
 
+def images_of(services: Iterable[Service]) -> set[str]:
+    return {service.image for service in services}
+
+
 def preview(fleet: Fleet, engine: Host, order: Order | None = None) -> Plan:
     """What deploy would do, and why; looks and never writes. An image that would be built counts as a new one."""
     order = order or Order()
     services = chosen_services(fleet, order)
     with Balancers(engine, fleet.name) as balancers:
-        observed = look(fleet, engine, balancers, services)
+        observed = look(fleet, engine, balancers, images_of(services))
     images = decide_images(fleet, engine, observed, services, order)
     pending = {
         reference: ObservedImage(reference, id=f"pending {reference}")
@@ -127,7 +131,7 @@ def deploy(
     services = chosen_services(fleet, order)
     with fleet_lock(engine.endpoint, fleet.name, order.doing), Balancers(engine, fleet.name, stop) as balancers:
         work = Work(fleet, engine, balancers, listener, order, stop, prepare)
-        observed = look(fleet, engine, balancers, services)
+        observed = work.look(services)
         images = decide_images(fleet, engine, observed, services, order)
         report = RunReport()
         if images:
@@ -136,13 +140,13 @@ def deploy(
             report = work.run(images)
             if report.failures or report.interrupted:
                 return report
-            observed = look(fleet, engine, balancers, services)
+            observed = work.look(services)
         woken = wake_balancers(work, observed)
         report += woken
         if woken.failures or woken.interrupted:
             return report
         if woken.results:
-            observed = look(fleet, engine, balancers, services)
+            observed = work.look(services)
         latest = converge(work, observed, services)
         for service, release in failed_updates(latest, observed, services) if not latest.interrupted else []:
             latest += undo(work, service, release)
@@ -165,7 +169,9 @@ def wake_balancers(work: Work, observed: Observed) -> RunReport:
     if not hung:
         return RunReport()
     wishes = Wishes(services=tuple(sorted(hung)), dependencies=False, grace=work.order.wishes.grace)
-    return work.run(plan_replicas(work.fleet, observed, wishes))
+    # They need not be among those that the run was asked for, so their images have not been looked for.
+    seen = work.look(select_services(work.fleet, hung, dependencies=False))
+    return work.run(plan_replicas(work.fleet, seen, wishes))
 
 
 def converge(work: Work, observed: Observed, services: Sequence[Service]) -> RunReport:
@@ -175,35 +181,22 @@ def converge(work: Work, observed: Observed, services: Sequence[Service]) -> Run
     for _ in range(LOOK_AGAIN):
         plan = plan_replicas(fleet, replace(observed, routes=(*observed.routes, *sorted(lost))), order.wishes)
         latest = work.run(plan)
-        lost_now = lost_subnets(latest)
-        if not lost_now or latest.interrupted or no_choice(fleet):
+        lost_now = latest.lost_subnets
+        if not lost_now or latest.interrupted or not chooses_subnets(fleet):
             break
         lost |= lost_now
-        observed = look(fleet, work.engine, work.balancers, services)
+        observed = work.look(services)
     return latest
 
 
 def go_back(work: Work, service: Service, release: Release, replicas: int) -> RunReport:
     """Put a former release of a service back, so many times."""
-    fleet, engine = work.fleet, work.engine
-    observed = look(fleet, engine, work.balancers)
-    there = describe_return(fleet, service, release, replicas)
-    images = engine.observe(fleet.name, images={there.image_id, there.service.image}).images
-    former, foreseen = with_returns(fleet, replace(observed, images=images), [there])
+    there = describe_return(work.fleet, service, release, replicas)
     refuse_changed_files(there.service)
+    observed = look(work.fleet, work.engine, work.balancers, {there.image_id, there.service.image})
+    former, foreseen = with_returns(work.fleet, observed, [there])
     wishes = Wishes(services=(service.name,), dependencies=False, grace=work.order.wishes.grace, restoring=True)
     return replace(work, fleet=former).run(plan_replicas(former, foreseen, wishes))
-
-
-def refuse_changed_files(service: Service) -> None:
-    """Raise FleetError where a config or secret that a former release mounts has other content by now."""
-    for file in service.files:
-        data = file.source.read_bytes() if file.source.is_file() else b""
-        if hashlib.sha256(data).hexdigest() != file.content_digest:
-            raise FleetError(
-                f"{file.kind} {file.name} ({file.source}) was another in the former release of {service.name}",
-                hint="bring the file's former content back, and run the command again",
-            )
 
 
 def roll_back(
@@ -220,7 +213,7 @@ def roll_back(
     services = chosen_services(fleet, order)
     with fleet_lock(engine.endpoint, fleet.name, order.doing), Balancers(engine, fleet.name, stop) as balancers:
         work = Work(fleet, engine, balancers, listener, order, stop, prepare)
-        observed = look(fleet, engine, balancers)
+        observed = work.look()
         releases = [(service, former_release(observed, service)) for service in services]
         report = RunReport()
         for service, release in releases:
@@ -229,22 +222,6 @@ def roll_back(
             if report.failures or report.interrupted:
                 break
         return report + RunReport(traffic=balancers.traffic())
-
-
-def lost_subnets(report: RunReport) -> set[str]:
-    """The subnets that another network took first. The engine shows that network only once it is complete, which can
-    take seconds: until then a look tells nothing of it."""
-    return {
-        entry.subnet
-        for failure in report.failures
-        if isinstance(failure.error, SubnetTaken) and isinstance(failure.step.action, CreateNetwork)
-        for entry in failure.step.action.subnets
-    }
-
-
-def no_choice(fleet: Fleet) -> bool:
-    """Whether every network names its own subnet, so that looking again cannot find another."""
-    return all(network.subnets or network.external for network in fleet.networks.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +235,10 @@ class Work:
     order: Order
     stop: threading.Event
     prepare: Prepare | None = None
+
+    def look(self, services: Iterable[Service] = ()) -> Observed:
+        """What there is of the fleet, with the images of the services."""
+        return look(self.fleet, self.engine, self.balancers, images_of(services))
 
     def run(self, plan: Plan) -> RunReport:
         """Execute one plan."""
@@ -275,7 +256,7 @@ def build_images(
     """Build (or, with `pull_only`, pull) the images of the chosen services and nothing else."""
     services = [service for service in chosen_services(fleet, order) if (service.build is None) == pull_only]
     with fleet_lock(engine.endpoint, fleet.name, order.doing), Balancers(engine, fleet.name, stop) as balancers:
-        observed = engine.observe(fleet.name, images=[service.image for service in services])
+        observed = engine.observe(fleet.name, images=images_of(services))
         plan = decide_images(fleet, engine, observed, services, order)
         return Work(fleet, engine, balancers, listener, order, stop).run(plan)
 

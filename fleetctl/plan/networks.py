@@ -35,6 +35,11 @@ class NetworkRefs:
     doubles: tuple[ObservedNetwork, ...]
 
 
+def chooses_subnets(fleet: Fleet) -> bool:
+    """Whether a network leaves its subnet to us, so that another look can find another one."""
+    return any(not (network.subnets or network.external) for network in fleet.networks.values())
+
+
 def plan_networks(
     draft: Draft, fleet: Fleet, observed: Observed, services: Collection[Service], wishes: Wishes
 ) -> NetworkRefs:

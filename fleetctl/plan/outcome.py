@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fleetctl.errors import FleetError
+from fleetctl.errors import FleetError, SubnetTaken
+from fleetctl.plan.actions import CreateNetwork
 from fleetctl.plan.steps import Step
 from fleetctl.state.rotation import Traffic
 
@@ -53,6 +54,17 @@ class RunReport:
     @property
     def failures(self) -> tuple[StepResult, ...]:
         return tuple(result for result in self.results if result.status == "failed")
+
+    @property
+    def lost_subnets(self) -> set[str]:
+        """The subnets that another network took first. The engine shows that network only once it is complete, which
+        can take seconds: until then a look tells nothing of it."""
+        return {
+            entry.subnet
+            for failure in self.failures
+            if isinstance(failure.error, SubnetTaken) and isinstance(failure.step.action, CreateNetwork)
+            for entry in failure.step.action.subnets
+        }
 
     @property
     def changed(self) -> bool:

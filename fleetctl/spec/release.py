@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import zlib
 from dataclasses import fields
@@ -74,3 +75,14 @@ def _decode(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str):
         return Path(value)
     raise ValueError(f"no {kind.__name__}")
+
+
+def refuse_changed_files(service: Service) -> None:
+    """Raise FleetError where a config or secret that a former release mounts has other content by now."""
+    for file in service.files:
+        data = file.source.read_bytes() if file.source.is_file() else b""
+        if hashlib.sha256(data).hexdigest() != file.content_digest:
+            raise FleetError(
+                f"{file.kind} {file.name} ({file.source}) was another in the former release of {service.name}",
+                hint="bring the file's former content back, and run the command again",
+            )
