@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from math import ceil, log, sqrt
 
-from fleetctl.spec.wording import counted
+from fleetctl.spec.wording import counted, listed
 from fleetctl.state.distribution import Answer, Distribution, Fault, FaultKind, Member, Promise, Series, Share
 
 CHANCE = 1e-9
@@ -98,11 +98,11 @@ def own_faults(members: Sequence[Member], owners: Owners) -> Iterator[Fault]:
         if member.error is not None:
             yield Fault("silent", f"{member.replica} does not answer by itself: {member.error}", (member.replica,))
         if len(member.identities) > 1:
-            told = f"{member.replica} gives {len(member.identities)} identities: {listed(member.identities)}"
+            told = f"{member.replica} gives {len(member.identities)} identities: {listed(member.identities, SHOWN)}"
             yield Fault("wandering", told, (member.replica,))
     for names, identities in groupby(sorted(owners, key=lambda one: owners[one]), key=lambda one: owners[one]):
         if len(names) > 1:
-            yield Fault("duplicate", f"{' and '.join(names)} give the same identity {listed(identities)}", names)
+            yield Fault("duplicate", f"{' and '.join(names)} give the same identity {listed(identities, SHOWN)}", names)
 
 
 def failed_requests(answers: Sequence[Answer]) -> Iterator[Fault]:
@@ -121,9 +121,9 @@ def strangers(given: Counter[str], members: Sequence[Member], owners: Owners) ->
     unknown = [identity for identity, _ in given.most_common() if identity not in owners]
     if members and unknown:
         whose = [member.replica for member in members if len(member.identities) > 1]
-        maybe = f"; they may be of {listed(whose)}" if whose else ""
+        maybe = f"; they may be of {listed(whose, SHOWN)}" if whose else ""
         told = f"{counted(sum(given[one] for one in unknown), 'answer')} came from none of the known replicas"
-        yield Fault("foreign", f"{told}: {listed(unknown)}{maybe}", tuple(whose))
+        yield Fault("foreign", f"{told}: {listed(unknown, SHOWN)}{maybe}", tuple(whose))
 
 
 def presence(shares: Sequence[Share], answers: int, members: Sequence[Member], promise: Promise) -> Judged:
@@ -237,7 +237,7 @@ def passed_over(counts: Mapping[str, int], everybody: Iterable[str]) -> str:
     """Who took whose turn within one window."""
     again = [name for name, count in counts.items() if count > 1]
     skipped = [name for name in everybody if name not in counts]
-    return f"{listed(again)} answered again before {listed(skipped)}"
+    return f"{listed(again, SHOWN)} answered again before {listed(skipped, SHOWN)}"
 
 
 def evenly(series: Series, present: Sequence[Share]) -> Judged:
@@ -284,13 +284,6 @@ def name_of(share: Share) -> str:
 def speaker(identity: str, owners: Owners) -> str:
     """Whoever gives an identity, so that a replica with several of them is still one."""
     return ", ".join(owners.get(identity, (identity,)))
-
-
-def listed(texts: Iterable[str]) -> str:
-    """The first few, and how many more there are."""
-    found = list(texts)
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return ", ".join(found[:SHOWN]) + more
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:

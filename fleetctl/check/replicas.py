@@ -12,9 +12,10 @@ from fleetctl.check.http import fetch
 from fleetctl.check.identity import read_identity
 from fleetctl.spec.model import HttpSettings, Service
 from fleetctl.state.observed import Replica
-from fleetctl.state.probes import ReplicaReply, Reply
+from fleetctl.state.probes import ReplicaReply, Reply, authority_of
 
 AT_ONCE = 16
+LOOPBACK = "127.0.0.1"
 EVERYWHERE = (None, "", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
 
 
@@ -25,14 +26,28 @@ def address_of(replica: Replica, http: HttpSettings, host: str | None) -> tuple[
     if host is None:
         addresses = (endpoint.ipv4 or endpoint.ipv6 for endpoint in replica.endpoints.values())
         return next(((address, http.port) for address in addresses if address), None)
+    return published_address(replica, http.port, host)
+
+
+def published_address(replica: Replica, container_port: int, host: str) -> tuple[str, int] | None:
+    """Where a TCP port of a replica is published for those who reach the engine at `host`; None where it is not."""
     for port in replica.ports:
-        if port.container_port != http.port or port.protocol != "tcp" or port.host_port is None:
+        if port.container_port != container_port or port.protocol != "tcp" or port.host_port is None:
             continue
         if port.host_ip in EVERYWHERE:
             return host, port.host_port
         if port.host_ip and (is_loopback(host) or not is_loopback(port.host_ip)):
             return port.host_ip, port.host_port
     return None
+
+
+def entrances_of(replica: Replica, service: Service, host: str | None) -> tuple[str, ...]:
+    """The URLs at which the host of the engine answers for a replica, `host` as in `address_of`."""
+    ports = [balance.port for balance in service.balance]
+    if service.http is not None:
+        ports.append(service.http.port)
+    found = (published_address(replica, port, host or LOOPBACK) for port in dict.fromkeys(ports))
+    return tuple(f"http://{authority_of(*address)}" for address in found if address is not None)
 
 
 def is_loopback(host: str) -> bool:

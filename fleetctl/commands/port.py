@@ -7,6 +7,7 @@ import click
 from fleetctl.commands.options import FleetSource, fleet_options, split_target
 from fleetctl.commands.session import opened, select_one
 from fleetctl.errors import FleetError
+from fleetctl.state.probes import authority_of
 
 
 @click.command("port", short_help="Print where a port is published.")
@@ -25,7 +26,7 @@ def command(source: FleetSource, service: str, port: int, index: int | None, pro
     name, number = (service, index) if service in fleet.services else split_target(service, index)
     replica = select_one(replicas, fleet, name, number)
     found = [
-        entry
+        authority_of(entry.host_ip or "", entry.host_port)
         for entry in replica.ports
         if entry.container_port == port and entry.protocol == protocol and entry.host_port is not None
     ]
@@ -34,6 +35,4 @@ def command(source: FleetSource, service: str, port: int, index: int | None, pro
             f"{replica.name} does not publish port {port}/{protocol}",
             hint=f"add it under services.{name}.ports, for example '127.0.0.1::{port}'",
         )
-    for entry in found:
-        host = entry.host_ip or ""
-        write(f"{f'[{host}]' if ':' in host else host}:{entry.host_port}")
+    write("\n".join(found))

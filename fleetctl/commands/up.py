@@ -145,6 +145,8 @@ class Picture:
     replicas: tuple[Replica, ...]
     replies: tuple[ReplicaReply, ...]
     veths: Mapping[str, str]
+    entrances: Mapping[str, tuple[str, ...]]
+    """By service, the URLs at which the engine's host answers for its replicas."""
 
     def silent(self, fleet: Fleet) -> list[Replica]:
         """The replicas that run and do not answer."""
@@ -160,18 +162,19 @@ class Picture:
         """Print it. Raises VerificationFailed when a replica does not answer as it should."""
         from fleetctl.commands.curl import refuse_wrong_replies
         from fleetctl.view.documents import fleet_document, show_document
-        from fleetctl.view.tables import show_fleet
+        from fleetctl.view.tables import show_entrances, show_fleet
 
         if output == "json":
             show_document(fleet_document(fleet, self.replicas, self.replies, self.veths))
         else:
             show_fleet(self.replicas, self.replies, self.veths)
+            show_entrances(self.entrances)
         refuse_wrong_replies(self.replies)
 
 
 def take_picture(fleet: Fleet, engine: DockerHost) -> Picture:
     """Ask every replica and look where its veth is."""
-    from fleetctl.check.replicas import check_replicas
+    from fleetctl.check.replicas import check_replicas, entrances_of
     from fleetctl.net.join import join_topology
     from fleetctl.vantage.base import Request
     from fleetctl.vantage.engine_only import EngineOnly
@@ -193,4 +196,8 @@ def take_picture(fleet: Fleet, engine: DockerHost) -> Picture:
         for attachment in network.attachments
         if attachment.veth is not None
     }
-    return Picture(replicas, replies, veths)
+    entrances: dict[str, tuple[str, ...]] = {}
+    for replica, service in pairs:
+        if replica.state == "running":
+            entrances[service.name] = entrances.get(service.name, ()) + entrances_of(replica, service, engine.host)
+    return Picture(replicas, replies, veths, entrances)

@@ -10,7 +10,8 @@ from fleetctl.diagnosis import shell
 from fleetctl.diagnosis.filtering import deletion
 from fleetctl.diagnosis.outward import OUTSIDE, forwarding, is_managed, masquerade, own_address, uplink_name
 from fleetctl.diagnosis.packet import Packet, fate
-from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Way, finding, listed
+from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Way, finding
+from fleetctl.spec.wording import listed
 from fleetctl.state.filters import Filters
 from fleetctl.state.network import Listener, WiredNetwork
 from fleetctl.state.observed import Published, Replica

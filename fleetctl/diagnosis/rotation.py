@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from shlex import quote
 
-from fleetctl.diagnosis.scene import Evidence, Finding, Scene, finding, listed
+from fleetctl.diagnosis.scene import Evidence, Finding, Scene, finding
+from fleetctl.spec.wording import listed
 from fleetctl.state.observed import Replica
 from fleetctl.state.rotation import Server, service_in
 

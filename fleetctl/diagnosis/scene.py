@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
@@ -60,13 +60,6 @@ class Finding:
     def order(self) -> int:
         """Its place on a request's way."""
         return tuple(HOPS).index(self.hop)
-
-
-def listed(items: Iterable[object], most: int = 6) -> str:
-    """The first few, and how many more there are: what a container has may be thousands."""
-    texts = [str(item) for item in items]
-    more = f" and {len(texts) - most} more" if len(texts) > most else ""
-    return ", ".join(texts[:most]) + more
 
 
 def finding(cause: str, where: str, *evidence: Evidence | str, cure: str, commands: tuple[str, ...] = ()) -> Finding:

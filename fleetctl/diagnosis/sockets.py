@@ -8,7 +8,8 @@ from ipaddress import ip_address
 from shlex import quote
 
 from fleetctl.diagnosis import shell
-from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, finding, listed
+from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, finding
+from fleetctl.spec.wording import listed
 from fleetctl.state.network import Listener, Process
 from fleetctl.state.observed import Replica
 

@@ -213,4 +213,5 @@ def image_from_json(reference: str, entry: Json) -> ObservedImage:
         context=(config.get("Labels") or {}).get(labels.CONTEXT),
         user=config.get("User") or "",
         size=entry.get("Size") or 0,
+        volumes=frozenset(config.get("Volumes") or ()),
     )

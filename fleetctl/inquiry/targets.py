@@ -10,9 +10,10 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from fleetctl.diagnosis.judge import no_such
 from fleetctl.diagnosis.naming import names_of
-from fleetctl.diagnosis.scene import Evidence, Finding, finding, listed
+from fleetctl.diagnosis.scene import Evidence, Finding, finding
 from fleetctl.errors import ConfigError
 from fleetctl.inquiry.world import World, front_of, service_of
+from fleetctl.spec.wording import listed
 from fleetctl.state.observed import Published, Replica
 
 FORMS = "write a replica, service, container, HOST:PORT or URL, such as web-1, web:8080 or http://127.0.0.1:80/"

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from shlex import quote
 
-from fleetctl.diagnosis.scene import Evidence, Finding, Scene, finding, listed
+from fleetctl.diagnosis.scene import Evidence, Finding, Scene, finding
 from fleetctl.engine.docker_host import DockerHost
 from fleetctl.net.proc import local_ipv4
 from fleetctl.plan.order import is_one_shot
 from fleetctl.spec.model import Balance, Fleet, HttpSettings, Service
+from fleetctl.spec.wording import listed
 from fleetctl.state.observed import ObservedNetwork, Replica
 from fleetctl.state.rotation import Rotation
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from fleetctl.errors import FleetError
 from fleetctl.plan.actions import (
     CreateReplica,
     Ref,
@@ -25,6 +26,7 @@ from fleetctl.plan.rotation import Rotations, plan_strays
 from fleetctl.plan.steps import Draft, Plan, Step
 from fleetctl.plan.teardown import plan_removal
 from fleetctl.plan.wishes import Wishes
+from fleetctl.spec.balance import CONFIGURATION
 from fleetctl.spec.digest import replica_digests
 from fleetctl.spec.model import Fleet, Service
 from fleetctl.state.observed import Observed, ObservedImage, Release, Replica
@@ -103,6 +105,8 @@ def describe_work(
 ) -> ServiceWork:
     """The service and what a replica of it would be made from; what comes before its steps is added later."""
     image = observed.images.get(service.image) or ObservedImage(service.image, id="unknown")
+    if service.balance:
+        refuse_other_than_balancer(service, image)
     digests = replica_digests(
         service,
         image_id=image.id,
@@ -111,6 +115,15 @@ def describe_work(
     )
     previous = previous_release(observed.of_service(service.name), digests)
     return ServiceWork(fleet, service, image, network_refs, digests, wishes, previous=previous)
+
+
+def refuse_other_than_balancer(service: Service, image: ObservedImage) -> None:
+    """Raise FleetError for an image that keeps no balancer's settings, before its predecessor is gone for it."""
+    if image.volumes is not None and CONFIGURATION not in image.volumes:
+        raise FleetError(
+            f"{image.reference}, the image of {service.name}, is no balancer: it has no volume {CONFIGURATION}",
+            hint="the image of a balancer is made from images/balancer: build it from there",
+        )
 
 
 def previous_release(replicas: Sequence[Replica], digests: Mapping[str, str]) -> Release | None:

@@ -26,6 +26,7 @@ def plan_replacements(draft: Draft, work: ServiceWork, reached: Reached) -> None
     policy = work.service.update
     outdated = reached.outdated
     size = policy.parallelism or max(1, len(outdated))
+    tell_gap(draft, work, outdated, size)
     replaced: list[Replacement] = []
     for start in range(0, len(outdated), size):
         after, behind = between_batches(draft, work, replaced) if start else ((), ())
@@ -34,6 +35,18 @@ def plan_replacements(draft: Draft, work: ServiceWork, reached: Reached) -> None
         replaced += [
             replace_one(draft, work, old, reached, after=after, behind=behind) for old in outdated[start : start + size]
         ]
+
+
+def tell_gap(draft: Draft, work: ServiceWork, outdated: Sequence[Outdated], size: int) -> None:
+    """Say beforehand that nobody will answer for a while, where that is not what the file asks for."""
+    service = work.service
+    reason = why_side_by_side_is_impossible(work)
+    serving = [old.replica.name for old in outdated if old.replica.state not in AT_REST]
+    if reason and serving and service.update.order != "stop-first" and size >= len(outdated) >= service.replicas:
+        whom = "its successor is" if len(serving) == 1 else "their successors are"
+        draft.notices.append(
+            f"{', '.join(serving)}: stopped before {whom} ready, as {reason}; {service.name} does not answer meanwhile"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +120,23 @@ def replace_one(
 
 
 def must_stop_first(work: ServiceWork) -> bool:
-    """Whether old and new cannot exist side by side: the file says so, or they would fight for a host port or an
-    address."""
+    """Whether the old one goes before the new one comes: the file says so, or there is no room for both."""
+    return work.service.update.order == "stop-first" or why_side_by_side_is_impossible(work) is not None
+
+
+def why_side_by_side_is_impossible(work: ServiceWork) -> str | None:
+    """What old and new would fight for; None where they can exist at the same time."""
     service = work.service
     most = service.replicas + surge(service)
-    few_ports = any(
-        port.published is not None and port.published[1] - port.published[0] + 1 < most for port in service.ports
-    )
-    fixed_address = any(membership.ipv4_address for membership in service.networks.values())
-    few_addresses = any(
-        surge(service) > spare_addresses(work.fleet, work.fleet.networks[key]) for key in service.networks
-    )
-    return service.update.order == "stop-first" or few_ports or fixed_address or few_addresses
+    for port in service.ports:
+        if port.published is not None and port.published[1] - port.published[0] + 1 < most:
+            return f"both would need host port {port.published[0]}"
+    for key, membership in service.networks.items():
+        if membership.ipv4_address:
+            return f"both would need the address {membership.ipv4_address}"
+        if surge(service) > spare_addresses(work.fleet, work.fleet.networks[key]):
+            return f"network {key} has no address to spare"
+    return None
 
 
 def surge(service: Service) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from fleetctl.spec.compose_service import BalanceShape, ServiceShape
@@ -80,6 +80,8 @@ def _with_balance(
             origins |= _entry_origins(here, path, target)
             _check_distinct(here, found[-1], taken)
     _check_directory(site.at("services", balancer.name), balancer)
+    if len(found) == len(entries):
+        _check_ports(site.at("services", balancer.name, "ports"), balancer, {entry.port for entry in found})
     return replace(balancer, balance=tuple(found), origins={**balancer.origins, **origins})
 
 
@@ -186,6 +188,17 @@ def _check_directory(site: Site, balancer: Service) -> None:
     for key, target in targets:
         if target == CONFIGURATION or target.startswith(f"{CONFIGURATION}/"):
             site.at(key).report(f"{target} is where a balancer keeps its configuration", "mount it elsewhere")
+
+
+def _check_ports(site: Site, balancer: Service, listening: Set[int]) -> None:
+    """A published port that leads to one on which the balancer does not listen would answer nobody."""
+    for port in balancer.ports:
+        if port.target not in listening:
+            listed = ", ".join(str(one) for one in sorted(listening))
+            site.report(
+                f"port {port.target} of the balancer is published, but it listens on {listed}",
+                "publish that one, or write port in x-fleet.balance",
+            )
 
 
 def _entry_origins(place: Site, path: str, target: Service) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def join(path: str, key: str) -> str:
     """The path of a key below `path`; odd keys are quoted."""
@@ -17,3 +19,10 @@ def shown(text: str, limit: int = 60) -> str:
 def counted(number: int, noun: str) -> str:
     """So many of them: "1 replica", "3 replicas"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(items: Iterable[object], most: int = 6) -> str:
+    """The first few, and how many more there are: what a container has may be thousands."""
+    texts = [str(item) for item in items]
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more

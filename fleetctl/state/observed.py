@@ -150,13 +150,15 @@ class ObservedVolume:
 @dataclass(frozen=True, slots=True)
 class ObservedImage:
     """An image by the reference that was asked for; `context` is the build digest of one we built. `user` is the
-    image's own user, empty where it sets none."""
+    image's own user, empty where it sets none; `volumes` are the directories that it declares as such, None for an
+    image that is still to come."""
 
     reference: str
     id: str
     context: str | None = None
     user: str = ""
     size: int = 0
+    volumes: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

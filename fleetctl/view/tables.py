@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from fleetctl.spec.wording import listed
 from fleetctl.state.observed import Published, Replica
 from fleetctl.state.probes import ReplicaReply
 from fleetctl.view.terminal import note, stdout
@@ -271,6 +272,13 @@ def show_fleet(replicas: Iterable[Replica], replies: Iterable[ReplicaReply], vet
             )
         )
     show_table(FLEET_COLUMNS, rows)
+
+
+def show_entrances(entrances: Mapping[str, Sequence[str]]) -> None:
+    """Where each service answers on the engine's host."""
+    for service, urls in entrances.items():
+        if urls:
+            note(f"{service} answers at {listed(urls, 3)}")
 
 
 def show_processes(name: str, titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -86,6 +86,10 @@ def happen(engine: MemoryEngine, event: str) -> None:
             id=name, name=name, driver="bridge", subnets=((rest[0], None),) if rest else ()
         )
         return
+    if verb == "retag":
+        # The name of an image means another one, with these volumes.
+        engine.images[name] = ObservedImage(name, id=f"new {name}", volumes=frozenset(rest))
+        return
     replica = next(one for one in engine.replicas.values() if one.name == name)
     change: dict[str, Any]
     match verb:
