@@ -104,6 +104,7 @@ TOLD = 3
 def tell_traffic(report: RunReport) -> None:
     """Say which requests were cut, who had to be killed, and what the balancers counted meanwhile."""
     from fleetctl.plan.actions import target
+    from fleetctl.spec.wording import listed
     from fleetctl.view.terminal import note, warn
 
     told: dict[str, list[str]] = {}
@@ -111,8 +112,7 @@ def tell_traffic(report: RunReport) -> None:
         if result.told:
             told.setdefault(result.told, []).append(target(result.step.action))
     for what, names in told.items():
-        more = f" and {len(names) - TOLD} more" if len(names) > TOLD else ""
-        warn(f"{', '.join(names[:TOLD])}{more}: {what}")
+        warn(f"{listed(names, TOLD)}: {what}")
     for name, traffic in report.traffic.items():
         requests = f"{traffic.requests:,} {'request' if traffic.requests == 1 else 'requests'}"
         again = f", {traffic.retried:,} asked again" if traffic.retried else ""

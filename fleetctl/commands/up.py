@@ -106,13 +106,9 @@ def launch(fleet: Fleet, order: Order, *, output: str = "table", yes: bool = Fal
     pictures: list[Picture] = []
 
     def work(engine: DockerHost, progress: Progress, stop: threading.Event) -> RunReport:
-        from fleetctl.view.terminal import warn
-
         def prepare(plan: Plan) -> None:
             ask(plan, progress)
             progress.prepare(plan)
-            for notice in plan.notices:
-                warn(notice)
 
         report = deploy(fleet, engine, progress, order, stop=stop, prepare=prepare)
         if report.failures or report.interrupted:

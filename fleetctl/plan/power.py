@@ -70,6 +70,11 @@ def plan_restart(fleet: Fleet, observed: Observed, services: Sequence[Service], 
     before: tuple[str, ...] = ()
     because = "restart was asked for"
     for service in services:
+        running = [one for one in observed.of_service(service.name) if one.state == "running"]
+        if len(running) == 1 and (service.http or service.balance):
+            draft.notices.append(
+                f"{running[0].name} serves alone: {service.name} does not answer until it is ready again"
+            )
         for replica in observed.of_service(service.name):
             after, _ = plan_leave(draft, rotations.pools(service.name), replica, because, after=before)
             step = draft.add(RestartReplica(ref(replica), grace=grace), because, after=after)

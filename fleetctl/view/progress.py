@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fleetctl.plan.actions import AwaitReplica, BuildImage, PullImage, target, verb
 from fleetctl.plan.outcome import Event
 from fleetctl.plan.steps import Plan
-from fleetctl.view.terminal import is_animated, note, stderr
+from fleetctl.view.terminal import is_animated, note, stderr, warn
 from fleetctl.view.text import first_line, safe
 
 if TYPE_CHECKING:
@@ -94,9 +94,11 @@ class Progress:
         self.draw()
 
     def prepare(self, plan: Plan) -> None:
-        """Take note of how many steps are to come."""
+        """Take note of how many steps are to come, and tell what the plan has to tell."""
         with self.lock:
             self.total += sum(1 for _ in plan.shown())
+        for notice in plan.notices:
+            warn(notice)
 
     def building(self, reference: str, line: str) -> None:
         """One line of a build's or pull's output."""
