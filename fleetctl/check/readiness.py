@@ -117,7 +117,7 @@ class Readiness:
                 progress("ready, monitored" if action.monitor else "ready")
             else:
                 if ready_since is not None and action.monitor:
-                    raise self.failed(action, f"was ready and then {verdict.told}", verdict.cure)
+                    raise self.failed(action, f"did not stay ready: {verdict.told}", verdict.cure)
                 ready_since, last = None, verdict
                 progress(verdict.told)
             if time.monotonic() > deadline + (action.monitor if ready_since else 0):

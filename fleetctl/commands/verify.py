@@ -102,10 +102,10 @@ def command(
     chosen = context.get_parameter_source("via") is not ParameterSource.DEFAULT
     if url is not None and chosen:
         raise click.UsageError("--url names whom to ask: --via does not go with it")
-    if via == "dns" and (service is None or concurrency > 1 or path is not None or fresh):
-        raise click.UsageError(
-            "--via dns needs SERVICE and asks for its name only: no --concurrency, --path or --fresh"
-        )
+    if via == "dns" and service is None:
+        raise click.UsageError("--via dns asks for the name of one service: say which, as in 'verify web --via dns'")
+    if via == "dns" and (concurrency > 1 or path is not None or fresh):
+        raise click.UsageError("--via dns asks for a name only: no --concurrency, --path or --fresh")
     if context.get_parameter_source("fresh") is ParameterSource.DEFAULT:
         fresh = url is not None
     wanted = Wanted(requests, concurrency, path, timeout, fresh)

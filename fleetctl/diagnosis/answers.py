@@ -161,11 +161,12 @@ def status(way: Way, outcome: Outcome, target: Target, name: str, seen: Evidence
     elif code >= 500:
         yield finding("server-error", name, seen, cure="the network is in order: see the server's log", commands=logs)
     elif code >= 400 and target.http is not None:
+        key = "path" if outcome.probe.path == target.http.path else "health_path"
         yield finding(
             "client-error",
             name,
             seen,
-            cure=f"the network is in order, path {outcome.probe.path} is refused: mend it, or set x-fleet.http.path",
+            cure=f"the network is in order, path {outcome.probe.path} is refused: mend it, or set x-fleet.http.{key}",
         )
     elif outcome.milliseconds >= SLOW:
         yield finding(
