@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import pytest
 
 from bench.harness.load import Load, Mix, load
 from bench.harness.outcomes import Outcomes
@@ -164,8 +165,15 @@ def assert_clean(outcomes: Outcomes, *, instances: int | None = None) -> None:
         assert len(outcomes.identities) == instances, outcomes
 
 
-def lend_balanced(directory: Path, client: docker.DockerClient, bystanders: Bystanders) -> Iterator[Balanced]:
-    """Such a fleet for all tests of a module."""
-    for project in lend(directory, client, bystanders):
+def lend_balanced(
+    tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient, bystanders: Bystanders
+) -> Iterator[Balanced]:
+    """Such a fleet for all tests of a module, each of which makes its fixture of this."""
+    for project in lend(tmp_path_factory.mktemp("balanced"), client, bystanders):
         shutil.copytree(CONTEXT, project.directory / "balancer")
         yield Balanced(project)
+
+
+def admin_socket(pid: int) -> Path:
+    """The admin socket of the balancer whose first process that is, seen from outside the container: for root only."""
+    return Path("/proc", str(pid), "root") / "tmp" / "admin.sock"

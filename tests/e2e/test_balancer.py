@@ -6,23 +6,14 @@ import os
 import re
 import signal
 import socket
-from collections.abc import Iterator
 
-import docker
 import pytest
 
-from tests.conftest import Bystanders
 from tests.e2e.balanced import ASK, PORT, Balanced, assert_clean, lend_balanced
 from tests.e2e.project import wait_for
 
 NO_RETRIES = {"retries": 0}
-
-
-@pytest.fixture(scope="module")
-def balanced(
-    tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient, bystanders: Bystanders
-) -> Iterator[Balanced]:
-    yield from lend_balanced(tmp_path_factory.mktemp("balanced"), client, bystanders)
+balanced = pytest.fixture(scope="module", name="balanced")(lend_balanced)
 
 
 # Without retries: what nobody repairs behind the scenes was never broken

@@ -8,13 +8,13 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import docker
 import pytest
 
 from fleetctl.check.http import fetch
 from tests.conftest import Bystanders, lend
+from tests.e2e.balanced import admin_socket
 from tests.e2e.project import Json, Project, idle, server, shell, wait_for
 from tests.e2e.test_balancer_image import CONTEXT, base_reference
 from tests.e2e.test_terminal import terminal
@@ -204,7 +204,7 @@ def test_without_a_balancer_that_tells_the_error_says_how_to_have_one(standing: 
 def test_a_balancer_whose_admin_socket_is_gone_is_told_of_and_ps_goes_on(standing: Project) -> None:
     """The last one: the balancer stays so."""
     pid = standing.container("balancer-1").attrs["State"]["Pid"]
-    Path(f"/proc/{pid}/root/tmp/admin.sock").unlink()
+    admin_socket(pid).unlink()
     done = standing.run("stats")
     assert (done.code, done.stdout) == (1, "")
     assert f"balancer {standing.name}-balancer-1 does not say who is in rotation" in done.stderr
