@@ -21,6 +21,8 @@ from pathlib import Path
 from bench.harness.fleet import FLEETCTL, PORT, ROOT, build_image
 from bench.harness.peer import Compose
 from bench.harness.process import FailedError, measure
+from fleetctl.balancer.config import SERVER, render
+from fleetctl.spec.model import Balance
 
 IMAGE = "fleetctl-bench/loaded:local"
 BALANCER_IMAGE = "fleetctl/balancer:local"
@@ -53,25 +55,9 @@ THEIRS = """\
 configs:
   haproxy: {{file: haproxy.cfg}}
 """
-HAPROXY = """\
-global
-    nbthread 1
-    maxconn 8000
-    stats socket /tmp/admin.sock mode 600 level admin
-    stats timeout 1h
-
-defaults
-    mode http
-    option http-server-close
-    http-reuse never
-    option idle-close-on-response
-    timeout connect {connect}
-    timeout http-request 10s
-    timeout http-keep-alive 5s
-    timeout client 60s
-    timeout server 60s
-    timeout queue 5s
-    timeout check 600ms
+BY_DNS = f"""\
+    default-server {SERVER}
+    server-template web- 64 web:{PORT} resolvers docker init-addr none resolve-prefer ipv4
 
 resolvers docker
     nameserver engine 127.0.0.11:53
@@ -79,20 +65,8 @@ resolvers docker
     timeout resolve 1s
     hold valid 1s
     hold obsolete 0s
-
-frontend clients
-    bind :{balancer_port}
-    default_backend web
-
-backend web
-    balance roundrobin
-    retries {retries}
-    option httpchk
-    http-check send meth GET uri /healthz ver HTTP/1.1 hdr Host web
-    http-check expect status 200-399
-    default-server check inter 500ms fastinter 100ms downinter 500ms fall 2 rise 1
-    server-template web- 64 web:{port} resolvers docker init-addr none resolve-prefer ipv4
 """
+"""What HAProxy is told in place of its servers, behind the settings that fleetctl would give it."""
 
 
 @dataclass(slots=True)
@@ -135,14 +109,14 @@ class Balanced:
             "port": PORT,
             "balancer_port": BALANCER_PORT,
             "retries": self.retries,
-            "connect": "1s" if self.retries else "4s",
             "cpus": self.cpus,
         }
         if self.compose is None:
             self.file.write_text((WEB + OURS).format(**settings))
             return
         short = self.file.with_name("short.yaml")
-        self.file.with_name("haproxy.cfg").write_text(HAPROXY.format(**settings))
+        balance = Balance("web", BALANCER_PORT, PORT, health_path="/healthz", retries=self.retries)
+        self.file.with_name("haproxy.cfg").write_text(render([balance], {}) + BY_DNS)
         short.write_text((WEB + THEIRS).format(**settings))
         self.file.write_text(measure([FLEETCTL, "config", "-f", str(short)]).output)
 
