@@ -5,12 +5,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import docker
 import pytest
 
-from fleetctl.commands.root import COMMANDS
 from tests.conftest import Bystanders, MakeProxy, lend
 from tests.e2e.project import Json, Project, idle, server, shell, wait_for
 
@@ -255,41 +253,6 @@ def test_inspect_network_json_is_of_the_documented_shape(standing: Project) -> N
 def test_a_replica_is_found_by_its_services_name_from_another(standing: Project) -> None:
     done = standing.run("exec", "quiet", "wget", "-q", "-O", "-", "http://web:8080/")
     assert re.fullmatch(r"[0-9a-f-]{36}\n", done.stdout), done
-
-
-@pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_every_command_has_help_with_usage(tmp_path: Path, fleet: Project, command: str) -> None:
-    done = fleet.run(command, "--help")
-    assert done.code == 0
-    assert done.stdout.startswith("Usage: ")
-    assert f" {command} " in done.stdout.splitlines()[0]
-    assert fleet.run(command, "--no-such-option").code == 2
-
-
-def test_a_mistyped_command_is_exit_2_with_a_suggestion(fleet: Project) -> None:
-    done = fleet.run("inspect-netwrk")
-    assert done.code == 2
-    assert "Did you mean 'inspect-network'?" in done.stderr
-
-
-def test_without_a_file_the_error_says_what_to_do(fleet: Project) -> None:
-    done = fleet.run("up")
-    assert done.code == 2
-    assert "no fleet.yaml here" in done.stderr
-
-
-@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
-def test_completion_is_a_script_that_names_fleetctl(fleet: Project, name: str) -> None:
-    done = fleet.run("completion", name)
-    assert done.code == 0
-    assert "_FLEETCTL_COMPLETE" in done.stdout
-
-
-def test_version_tells_ours_and_the_engines(fleet: Project) -> None:
-    document = fleet.run("version", "--format", "json").json()
-    assert document["engine"]["version"] == fleet.client.api.version()["Version"]
-    assert document["fleetctl"] in fleet.run("--version").stdout
-    assert fleet.run("version", "--client", env={"DOCKER_HOST": "unix:///nope"}).code == 0
 
 
 def test_config_checks_quietly_and_prints_a_file_that_means_the_same(standing: Project) -> None:

@@ -6,39 +6,26 @@ import json
 import os
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from ipaddress import ip_network
-from itertools import islice
 from typing import Any
 
 import docker
 import pytest
-from docker.errors import APIError
-from docker.models.containers import Container
-from docker.models.networks import Network
-from docker.types import IPAMConfig, IPAMPool
 
 from fleetctl.state.network import Attachment, Topology, WiredNetwork
 from fleetctl.vantage.engine_only import EngineOnly
 from fleetctl.vantage.local import Local
+from tests.e2e.open_files import open_files
+from tests.e2e.scene import Scene, staged
 from tests.fakes.observed_wiring import engine_facts, wiring
-from tests.fakes.tiny_image import TEST_LABEL, tiny_image
 
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may look into another user's network namespaces")
 UNWIRED = {"5-stopped": "exited", "6-created": "created"}
 
 
-class Scene:
+class Wired(Scene):
     """Two networks, lan and back, and seven containers in the states a fleet can be in."""
-
-    def __init__(self, client: docker.DockerClient) -> None:
-        self.client = client
-        self.name = f"wiring-{uuid.uuid4().hex[:8]}"
-        self.label = f"{TEST_LABEL}={self.name}"
-        self.image = tiny_image(client)
-        self.containers: list[Container] = []
-        self.networks: list[Network] = []
 
     def build(self) -> None:
         lan, back = self.network("lan"), self.network("back")
@@ -58,59 +45,13 @@ class Scene:
         self.create("6-created", lan)
         lan.disconnect(self.start("7-alone", lan))
 
-    def network(self, name: str) -> Network:
-        """A bridge network with the first free /28 from a place of its own in 10.213.0.0/16."""
-        first = uuid.uuid4().int % 3800
-        for subnet in islice(ip_network("10.213.0.0/16").subnets(new_prefix=28), first, first + 200):
-            pool = IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))])
-            try:
-                made = self.client.networks.create(f"{self.name}-{name}", ipam=pool, labels=self.labels)
-            except APIError as error:
-                if "overlap" not in str(error):
-                    raise
-                continue
-            self.networks.append(made)
-            return made
-        raise AssertionError("no free subnet in 10.213.0.0/16")
-
-    @property
-    def labels(self) -> dict[str, str]:
-        return {TEST_LABEL: self.name}
-
-    def create(self, name: str, network: Network) -> Container:
-        made = self.client.containers.create(
-            self.image, name=f"{self.name}-{name}", network=network.id, labels=self.labels
-        )
-        self.containers.append(made)
-        return made
-
-    def start(self, name: str, network: Network) -> Container:
-        made = self.create(name, network)
-        made.start()
-        return made
-
-    def remove(self) -> None:
-        for container in self.containers:
-            container.remove(force=True)
-        for network in self.networks:
-            network.remove()
-
     def observe(self) -> Topology:
         return wiring(*engine_facts(self.client, self.label), Local())
 
 
 @pytest.fixture(scope="module")
-def scene() -> Iterator[Scene]:
-    if os.geteuid() != 0:
-        pytest.skip("only root may look into another user's network namespaces")
-    client = docker.from_env()
-    built = Scene(client)
-    try:
-        built.build()
-        yield built
-    finally:
-        built.remove()
-        client.close()
+def scene(client: docker.DockerClient) -> Iterator[Wired]:
+    yield from staged(Wired, client)
 
 
 def of_network(topology: Topology, name: str) -> WiredNetwork:
@@ -149,7 +90,7 @@ def cidrs(link: dict[str, Any]) -> tuple[str, ...]:
         ("back", "4-back"),
     ],
 )
-def test_a_replica_is_wired_as_the_hosts_tools_say(scene: Scene, network_name: str, replica_name: str) -> None:
+def test_a_replica_is_wired_as_the_hosts_tools_say(scene: Wired, network_name: str, replica_name: str) -> None:
     network = of_network(scene.observe(), network_name)
     attachment = of_replica(network, replica_name)
 
@@ -183,7 +124,7 @@ def test_a_replica_is_wired_as_the_hosts_tools_say(scene: Scene, network_name: s
     assert [gateway for _, gateway in network.subnets] == [attachment.gateway]
 
 
-def test_a_containers_own_files_name_the_same_veth(scene: Scene) -> None:
+def test_a_containers_own_files_name_the_same_veth(scene: Wired) -> None:
     attachment = of_replica(of_network(scene.observe(), "lan"), "1-plain")
     container = scene.client.containers.get(attachment.container_id)
     told = container.exec_run(["cat", "/sys/class/net/eth0/iflink", "/sys/class/net/eth0/ifindex"]).output
@@ -193,7 +134,7 @@ def test_a_containers_own_files_name_the_same_veth(scene: Scene) -> None:
     assert [attachment.veth.ifindex, attachment.interface.ifindex] == [int(number) for number in told.split()]
 
 
-def test_no_two_attachments_share_a_veth(scene: Scene) -> None:
+def test_no_two_attachments_share_a_veth(scene: Wired) -> None:
     veths = [
         attachment.veth.ifindex
         for network in scene.observe().networks
@@ -203,7 +144,7 @@ def test_no_two_attachments_share_a_veth(scene: Scene) -> None:
     assert len(veths) == len(set(veths)) == 6
 
 
-def test_stopped_and_created_replicas_appear_with_the_reason_for_having_no_wiring(scene: Scene) -> None:
+def test_stopped_and_created_replicas_appear_with_the_reason_for_having_no_wiring(scene: Wired) -> None:
     network = of_network(scene.observe(), "lan")
     for name, state in UNWIRED.items():
         attachment = of_replica(network, name)
@@ -212,13 +153,13 @@ def test_stopped_and_created_replicas_appear_with_the_reason_for_having_no_wirin
         assert attachment.unknown["veth"] == f"it is {state}, so it has no network namespace"
 
 
-def test_a_replica_that_was_disconnected_is_shown_as_in_no_network(scene: Scene) -> None:
+def test_a_replica_that_was_disconnected_is_shown_as_in_no_network(scene: Wired) -> None:
     (alone,) = scene.observe().unattached
     assert alone.replica.endswith("-7-alone")
     assert alone.unknown["interface"] == "it is in no network"
 
 
-def test_a_veth_taken_off_its_bridge_is_still_paired_and_the_port_says_so(scene: Scene) -> None:
+def test_a_veth_taken_off_its_bridge_is_still_paired_and_the_port_says_so(scene: Wired) -> None:
     network = of_network(scene.observe(), "lan")
     veth, bridge = of_replica(network, "1-plain").veth, network.bridge
     assert veth
@@ -233,7 +174,7 @@ def test_a_veth_taken_off_its_bridge_is_still_paired_and_the_port_says_so(scene:
     assert attachment.unknown == {"port": f"{veth.name} is plugged into no bridge"}
 
 
-def test_a_process_that_died_or_is_not_the_replicas_is_not_taken_for_it(scene: Scene) -> None:
+def test_a_process_that_died_or_is_not_the_replicas_is_not_taken_for_it(scene: Wired) -> None:
     networks, replicas = engine_facts(scene.client, scene.label)
     plain, _, both = (replica for replica in replicas if replica.name.endswith(("1-plain", "2-paused", "3-both")))
     with subprocess.Popen(["true"]) as dead:
@@ -247,18 +188,17 @@ def test_a_process_that_died_or_is_not_the_replicas_is_not_taken_for_it(scene: S
     assert (gone.veth, stranger.veth) == (None, None)
 
 
-def test_looking_leaves_the_caller_in_its_namespace_and_no_file_open(scene: Scene) -> None:
-    def footprint() -> tuple[str, int]:
-        return os.readlink("/proc/thread-self/ns/net"), len(os.listdir("/proc/self/fd"))  # noqa: PTH115, PTH208
-
-    before = footprint()
+def test_looking_leaves_the_caller_in_its_namespace_and_no_file_open(scene: Wired) -> None:
+    namespace = os.readlink("/proc/thread-self/ns/net")  # noqa: PTH115
     facts = engine_facts(scene.client, scene.label)
+    before = open_files()
     for _ in range(3):
         wiring(*facts, Local())
-    assert footprint() == before
+    assert os.readlink("/proc/thread-self/ns/net") == namespace  # noqa: PTH115
+    assert open_files() <= before
 
 
-def test_an_ordinary_user_sees_veths_and_ports_and_the_reason_for_the_rest(scene: Scene) -> None:
+def test_an_ordinary_user_sees_veths_and_ports_and_the_reason_for_the_rest(scene: Wired) -> None:
     command = [sys.executable, "-m", "tests.fakes.observed_wiring", scene.label]
     told = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     known = scene.observe()
@@ -277,7 +217,7 @@ def test_an_ordinary_user_sees_veths_and_ports_and_the_reason_for_the_rest(scene
             assert seen["port"]["state"] == "forwarding"
 
 
-def test_of_an_engine_elsewhere_only_its_own_facts_are_told(scene: Scene) -> None:
+def test_of_an_engine_elsewhere_only_its_own_facts_are_told(scene: Wired) -> None:
     facts = engine_facts(scene.client, scene.label)
     network = of_network(wiring(*facts, EngineOnly(("nobody may look",))), "lan")
     attachment = of_replica(network, "1-plain")

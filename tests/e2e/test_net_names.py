@@ -21,7 +21,7 @@ from docker.models.containers import Container
 from fleetctl.net.names import resolve
 from fleetctl.net.namespaces import inside
 from fleetctl.state.probes import Question
-from tests.e2e.test_net import Scene
+from tests.e2e.scene import Scene, staged
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may look into other namespaces")
 
@@ -43,15 +43,8 @@ class Peers(Scene):
 
 
 @pytest.fixture(scope="module")
-def peers() -> Iterator[Peers]:
-    client = docker.from_env()
-    built = Peers(client)
-    try:
-        built.build()
-        yield built
-    finally:
-        built.remove()
-        client.close()
+def peers(client: docker.DockerClient) -> Iterator[Peers]:
+    yield from staged(Peers, client)
 
 
 def test_docker_s_dns_server_is_asked_inside_for_a_peer(peers: Peers) -> None:
