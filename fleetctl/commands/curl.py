@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleetctl.commands.options import FleetSource, fleet_options, format_option
+from fleetctl.commands.options import (
+    FleetSource,
+    PathType,
+    answer_timeout_option,
+    fleet_options,
+    format_option,
+)
 from fleetctl.commands.session import opened, select_replicas
 from fleetctl.errors import FleetError, VerificationFailed
 
@@ -18,14 +24,8 @@ if TYPE_CHECKING:
 @click.command("curl", short_help="Ask every replica over HTTP by its own address.")
 @click.argument("names", nargs=-1, metavar="[SERVICE]…")
 @fleet_options
-@click.option("--path", help="The path to ask for.  [default: the service's x-fleet.http.path]")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=5.0,
-    show_default=True,
-    help="Seconds for one whole answer.",
-)
+@click.option("--path", type=PathType(), help="The path to ask for.  [default: the service's x-fleet.http.path]")
+@answer_timeout_option
 @format_option
 def command(source: FleetSource, names: tuple[str, ...], path: str | None, timeout: float, output: str) -> None:
     """Ask every replica over HTTP, each by its own address, and show what it answers and who it is.
@@ -36,8 +36,6 @@ def command(source: FleetSource, names: tuple[str, ...], path: str | None, timeo
     from fleetctl.view.documents import replies_document, show_document
     from fleetctl.view.tables import show_replies
 
-    if path is not None and (not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path):
-        raise click.BadParameter(f"{path!r} must begin with '/' and hold neither blanks nor control characters")
     fleet = source.load()
     with opened() as engine:
         replicas = select_replicas(fleet, engine.observe_replicas(fleet.name), names)

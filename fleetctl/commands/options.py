@@ -183,6 +183,28 @@ class ScaleType(click.ParamType[tuple[str, int]]):
         return service, int(count)
 
 
+class PathType(click.ParamType[str]):
+    """The path of a URL."""
+
+    name = "PATH"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from fleetctl.spec.http import is_path
+
+        if not is_path(value):
+            self.fail(f"{value!r} is no path of a URL: begin with /, and write odd characters as %XX", param, ctx)
+        return str(value)
+
+
+answer_timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Seconds for one whole answer.",
+)
+
+
 def split_target(name: str, index: int | None) -> tuple[str, int | None]:
     """SERVICE, or REPLICA as SERVICE-N; an --index given beside wins."""
     head, dash, tail = name.rpartition("-")

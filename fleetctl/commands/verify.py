@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fleetctl.commands.options import FleetSource, fleet_options, format_option
+from fleetctl.commands.options import (
+    FleetSource,
+    PathType,
+    answer_timeout_option,
+    fleet_options,
+    format_option,
+)
 from fleetctl.commands.session import opened, stoppable
 from fleetctl.errors import FleetError, Interrupted, VerificationFailed
 
@@ -54,14 +60,10 @@ HINTS = {
     show_default=True,
     help="Clients that ask at the same time.",
 )
-@click.option("--path", help="The path to ask for.  [default: the service's x-fleet.http.path, or the URL's]")
 @click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=5.0,
-    show_default=True,
-    help="Seconds for one whole answer.",
+    "--path", type=PathType(), help="The path to ask for.  [default: the service's x-fleet.http.path, or the URL's]"
 )
+@answer_timeout_option
 @click.option(
     "--via",
     type=click.Choice(["balancer", "dns"]),

@@ -29,8 +29,8 @@ AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How to ask: `requests` None is as many as it takes to judge; `path` None is that of the service. `timeout` in
-    seconds bounds one request. With `fresh` each has a connection of its own."""
+    """How to ask: `requests` None is as many as it takes to judge; `path` is that of a URL, None that of the service.
+    `timeout` in seconds bounds one request. With `fresh` each has a connection of its own."""
 
     requests: int | None = None
     concurrency: int = 1
@@ -57,13 +57,6 @@ class Source(Protocol):
 
 RotationOf = Callable[[Replica, Service], Rotation | None]
 """A balancer's container and its service -> what it does and has counted; None where it does not tell."""
-
-
-def checked_path(path: str) -> str:
-    """The path, if a request may contain it. Raises ConfigError."""
-    if not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path:
-        raise ConfigError(f"{path!r} must begin with '/' and hold neither blanks nor control characters")
-    return path
 
 
 def through_balancers(
@@ -160,7 +153,7 @@ def at_url(
     """Whoever answers there; with a service of the fleet it is judged whether those are its replicas."""
     target = replace(target_of(url), timeout=wanted.timeout, fresh=wanted.fresh)
     if wanted.path is not None:
-        target = replace(target, path=checked_path(wanted.path))
+        target = replace(target, path=wanted.path)
     behind = Behind(wanted, target.path)
     if service_name is not None and fleet is not None and engine is not None:
         service = find_service(fleet, service_name)
@@ -193,7 +186,7 @@ def target_of(url: str) -> Target:
         raise ConfigError(f"a name or password in a URL is not sent: {parts.scheme}://{host} asks without")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     tls = parts.scheme == "https"
-    return Target(host, port or (443 if tls else 80), checked_path(path), parts.netloc, tls=tls)
+    return Target(host, port or (443 if tls else 80), path, parts.netloc, tls=tls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +214,7 @@ class Behind:
     ) -> Behind:
         """The service's replicas as they are now."""
         own = [replica for replica in replicas if replica.service == service_name]
-        path = checked_path(wanted.path if wanted.path is not None else http.path)
+        path = wanted.path if wanted.path is not None else http.path
         notes = []
         asked_for = fleet.services[service_name].replicas if service_name in fleet.services else len(own)
         if asked_for != len(own):

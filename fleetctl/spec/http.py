@@ -28,9 +28,14 @@ def read_http(site: Site, raw: int | HttpShape | None) -> HttpSettings | None:
     )
 
 
+def is_path(text: str) -> bool:
+    """Whether it is the path of a URL, with or without a query."""
+    return _PATH.fullmatch(text) is not None
+
+
 def read_path(site: Site, path: str) -> str:
     """The path of a URL, with its query; a mistake is noted."""
-    if not _PATH.fullmatch(path):
+    if not is_path(path):
         site.report(f"not a path of a URL: {path[:80]!r}", "begin with /, and write odd characters as %XX")
     return path
 
