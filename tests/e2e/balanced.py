@@ -28,13 +28,15 @@ ASK = "/cgi-bin/ask"
 SLOW = "/cgi-bin/slow"
 MIX = Mix(posts=0.2, slow=0.05, post_path=ASK, slow_path=f"{SLOW}?0.5")
 GETS = Mix(posts=0.0, slow=0.0, path=ASK)
-# `ask` tells who it is, what it was asked, and at the end what it was sent; all under /srv, where programs may run.
+# `ask` tells who it is, what it was asked, and at the end what it was sent, all of it at once, so that hardly ever an
+# answer is cut; it lies under /srv, where programs may run.
 SERVER = """
 mkdir -p /srv/cgi-bin && cd /srv && cat /proc/sys/kernel/random/uuid > index.html && touch healthz
 cat > cgi-bin/ask << 'END'
 #!/bin/sh
 if [ -e /srv/sick ]; then echo "Status: 503 Sick"; echo; exit; fi
-echo "Status: 200 OK"; echo; cat /srv/index.html; env; cat
+answer=$(cat /srv/index.html; env; cat; echo .)
+printf 'Status: 200 OK\\r\\nContent-Length: %s\\r\\n\\r\\n%s' "$((${#answer} - 1))" "${answer%.}"
 END
 cat > cgi-bin/slow << 'END'
 #!/bin/sh
