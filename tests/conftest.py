@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -76,14 +76,16 @@ def free_pool(client: docker.DockerClient) -> Any:
     return docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=next_subnet(client))])
 
 
-def next_subnet(client: docker.DockerClient, prefix: int = 28) -> str:
-    """A subnet of 10.214.0.0/16 that no network has; test processes begin at places of their own."""
+def next_subnet(client: docker.DockerClient, prefix: int = 28, *, but: Iterable[str] = ()) -> str:
+    """A subnet of 10.214.0.0/16 that no network has, nor is one of `but` in its block; test processes begin at places
+    of their own."""
     taken = [
         ip_network(config["Subnet"])
         for network in client.api.networks()
         for config in network["IPAM"]["Config"] or []
         if config.get("Subnet")
     ]
+    taken += map(ip_network, but)
     blocks = list(IPv4Network("10.214.0.0/16").subnets(new_prefix=24))
     first = uuid.uuid4().int % len(blocks)
     for block in blocks[first:] + blocks[:first]:
@@ -132,8 +134,14 @@ def free_port() -> Callable[[], int]:
 
 @pytest.fixture
 def free_subnet(client: docker.DockerClient) -> Callable[[int], str]:
-    """Gives subnets of a prefix length that no network has."""
-    return lambda prefix: next_subnet(client, prefix)
+    """Gives subnets of a prefix length that no network has, each once."""
+    given: list[str] = []
+
+    def give(prefix: int) -> str:
+        given.append(next_subnet(client, prefix, but=given))
+        return given[-1]
+
+    return give
 
 
 @pytest.fixture

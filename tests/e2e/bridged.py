@@ -85,6 +85,8 @@ class Bridged:
 def question(address: str, port: int) -> str | None:
     try:
         with socket.create_connection((address, port), timeout=0.3) as connection:
+            # The kernel has taken it, and that at once; the thread that answers may have to wait for a processor.
+            connection.settimeout(10)
             connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
             while connection.recv(1000):
                 pass

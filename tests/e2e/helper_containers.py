@@ -15,7 +15,7 @@ from fleetctl.engine.registry import open_engine
 
 
 def own_run() -> Iterator[DockerHost]:
-    """The real engine, with an id of its own for the run, by which helper containers are known; to be made a fixture of."""
+    """The real engine with a run of its own, by whose id its helper containers are known; to be made a fixture of."""
     opened = open_engine(os.environ)
     yield opened
     opened.close()

@@ -139,7 +139,7 @@ def test_curl_exits_4_and_names_the_replica_that_does_not_answer(fleet: Project)
     fleet.write({"web": server(2)})
     fleet.up()
     fleet.container("web-2").pause()
-    done = fleet.run("curl", "--timeout", "1")
+    done = fleet.run("curl", "--timeout", "3")
     assert done.code == 4
     assert f"1 of 2 replicas did not answer as they should: {fleet.name}-web-2: " in done.stderr
     fleet.container("web-2").unpause()

@@ -14,7 +14,7 @@ from tests.scratch import scratch_copy
 from tests.shown_sessions import NOT_RUN, ROOT, agrees, documents, exchanges, items
 
 RECORD = "record it anew with 'python -m tests.refresh_docs'"
-SETTLES = 10.0
+SETTLES = 30.0
 """Seconds until every worker of a server that answers already has named itself in the process list."""
 LOOKS = re.compile(r"(fleetctl|docker)( -f \S+)? (top|inspect-network|diagnose|stats)\b|nsenter\b")
 """What only looks, and sees the workers come or a health check pass; it is asked again until that has settled."""

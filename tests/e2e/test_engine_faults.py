@@ -69,7 +69,7 @@ def test_an_engine_that_hangs_is_exit_3_within_the_timeout(fleet: Project, proxy
     with proxy(nth(number, Hang())) as hanging:
         done = fleet.run("up", env={**hanging.environment, "FLEET_ENGINE_TIMEOUT": "2"})
     assert done.code == 3, done
-    assert done.seconds < 2 + 5
+    assert done.seconds < 30
     assert "did not answer in time" in done.stderr
     fleet.up()
     assert fleet.states() == {"web-1": "running"}
@@ -186,7 +186,7 @@ def test_a_removal_in_progress_is_waited_for(fleet: Project, proxy: MakeProxy) -
         container.remove(force=True)
         done = fleet.finish(process)
     assert done.code == 0, done
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert fleet.left() == []
 
 

@@ -17,20 +17,30 @@ EXAMPLE = ROOT / "docs" / "examples" / "nginx"
 IMAGE = "fleetctl-example/nginx"
 
 
-@pytest.fixture
-def hello(fleet: Project) -> Project:
-    """The example under a name of this test's own, with the base that the other images have."""
-    check_compose_accepts(EXAMPLE / "fleet.yaml")
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the example with its packages, for the base that the other images have, which its .env names.
+
+    They are fetched into the copy, for other tests copy the repository meanwhile, or fetch as well.
+    """
     chosen = re.search(r"^FLEET_BASE=(.+)$", (ROOT / ".env").read_text(), re.MULTILINE)
     assert chosen is not None, "'make base' chooses one"
-    base = chosen[1]
-    subprocess.run([EXAMPLE / "fetch-packages", base], check=True)
-    shutil.copytree(EXAMPLE, fleet.directory, dirs_exist_ok=True)
+    copy = tmp_path_factory.mktemp("nginx")
+    shutil.copytree(EXAMPLE, copy, dirs_exist_ok=True)
+    subprocess.run([copy / "fetch-packages", chosen[1]], check=True)
+    (copy / ".env").write_text(f"FLEET_BASE={chosen[1]}\n")
+    return copy
+
+
+@pytest.fixture
+def hello(fleet: Project, example: Path) -> Project:
+    """The example under a name of this test's own."""
+    check_compose_accepts(EXAMPLE / "fleet.yaml")
+    shutil.copytree(example, fleet.directory, dirs_exist_ok=True)
     text = (EXAMPLE / "fleet.yaml").read_text()
     fleet.write_text(
         re.sub(r"^name: .*\n", "", text, flags=re.MULTILINE).replace(f"{IMAGE}:local", f"{IMAGE}:{fleet.name}")
     )
-    (fleet.directory / ".env").write_text(f"FLEET_BASE={base}\n")
     return fleet
 
 

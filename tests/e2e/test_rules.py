@@ -64,7 +64,9 @@ FAULTS = {
         ],
         "iptables filter MINE 2 DROP",
     ),
-    "legacy": Fault("host", ["iptables-legacy -A FORWARD -p tcp -j DROP"], "iptables-legacy filter FORWARD 1 DROP"),
+    "legacy": Fault(
+        "host", ["iptables-legacy -w 30 -A FORWARD -p tcp -j DROP"], "iptables-legacy filter FORWARD 1 DROP"
+    ),
     "bridge-family": Fault("host", ["ebtables -A FORWARD -p IPv4 -j DROP"], "nft bridge filter FORWARD 1 DROP"),
 }
 
@@ -142,8 +144,8 @@ def test_reading_changes_nothing_in_a_namespace_with_rules_of_every_kind(lab: Br
         "host",
         "iptables -A FORWARD -p udp -j DROP",
         "ip6tables -A INPUT -p udp -j DROP",
-        "iptables-legacy -t mangle -A FORWARD -p udp -j DROP",
-        "ip6tables-legacy -A INPUT -p udp -j DROP",
+        "iptables-legacy -w 30 -t mangle -A FORWARD -p udp -j DROP",
+        "ip6tables-legacy -w 30 -A INPUT -p udp -j DROP",
         "ebtables -A FORWARD -p ARP -j ACCEPT",
     )
     before = lab.within("host", state)

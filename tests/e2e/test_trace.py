@@ -13,6 +13,7 @@ from fleetctl.net import trace
 from fleetctl.net.trace import traced
 from fleetctl.state.filters import TracePoint
 from tests.e2e.bridged import CLIENT, PORT, SERVER, Bridged, bridged, question
+from tests.e2e.project import wait_for
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ FAULTS = {
     ),
     "inner-down": Fault([("server", "ip link set eth0 down")], [*TO_BRIDGE, "drop NO_TX_TARGET"]),
     "server-input": Fault([("server", "iptables -A INPUT -p tcp -j DROP")], [*TO_SERVER, FILTERED]),
-    "server-legacy": Fault([("server", "iptables-legacy -A INPUT -p tcp -j DROP")], [*TO_SERVER, FILTERED]),
+    "server-legacy": Fault([("server", "iptables-legacy -w 30 -A INPUT -p tcp -j DROP")], [*TO_SERVER, FILTERED]),
     "server-output": Fault([("server", "iptables -A OUTPUT -p tcp -j DROP")], [*TO_SERVER, FILTERED]),
     "server-reject": Fault([("server", "iptables -A INPUT -p tcp -j REJECT")], [*TO_SERVER, "tx eth0", FILTERED]),
     "server-address": Fault([("server", "ip address flush dev eth0")], [*TO_SERVER, "drop IP_INNOROUTES"]),
@@ -155,11 +156,13 @@ def test_tracing_mounts_nothing() -> None:
     assert done.stdout == "True None\n"
 
 
+# Every mount of tracefs shows the same instances, those of other tests as well.
 _MOUNTED = """
 import os
 from fleetctl.net.trace import traced
-said, seen = traced(lambda: os.listdir("/sys/kernel/tracing/instances"))
-print(said == [f"fleetctl-{os.getpid()}"], seen.unknown, os.listdir("/sys/kernel/tracing/instances"))
+there = lambda: f"fleetctl-{os.getpid()}" in os.listdir("/sys/kernel/tracing/instances")
+said, seen = traced(there)
+print(said, seen.unknown, there())
 """
 
 
@@ -167,7 +170,7 @@ def test_where_somebody_has_mounted_tracefs_that_mount_is_used() -> None:
     script = 'mount -t tracefs mine /sys/kernel/tracing && exec "$0" -c "$1"'
     command = ["unshare", "--mount", "sh", "-c", script, sys.executable, _MOUNTED]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == "True None []\n"
+    assert done.stdout == "True None False\n"
 
 
 _KILLED = """
@@ -178,11 +181,17 @@ traced(lambda: os.kill(os.getpid(), signal.SIGKILL))
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next() -> None:
+    pid = wait_for("a killed run leaves an instance that no other test's run removes first", killed_run)
+    assert own_instances(pid) == []
+
+
+def killed_run() -> int | None:
+    """Have a run killed, and be the next one. Its process's id, or None where some other test was the next."""
     killed = subprocess.Popen([sys.executable, "-c", _KILLED])
     assert killed.wait() == -9
-    assert own_instances(killed.pid) == [f"fleetctl-{killed.pid}"]
+    left = own_instances(killed.pid)
     traced(lambda: None)
-    assert own_instances(killed.pid) == []
+    return killed.pid if left == [f"fleetctl-{killed.pid}"] else None
 
 
 _UNPRIVILEGED = """

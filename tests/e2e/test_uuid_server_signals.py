@@ -78,7 +78,7 @@ def test_a_second_ctrl_c_does_not_wait_for_requests(start: Start) -> None:
         began = time.monotonic()
         instance.press_ctrl_c()
         assert instance.await_end() == 0
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15, "it waited for the request"
     assert "Quick shutdown requested" in instance.log
 
 

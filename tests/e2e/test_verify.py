@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -249,9 +250,10 @@ def test_failed_requests_are_counted_by_kind(fleet: Project) -> None:
 
 
 def test_nobody_at_the_url_is_told_without_asking_to_the_end(fleet: Project) -> None:
-    with RoundRobin(in_turn("a")) as balancer:
-        url = balancer.url
-    done = fleet.run("verify", "--url", url, "-n", "1000")
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # so that nobody else gets the port; who does not listen refuses
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/"
+        done = fleet.run("verify", "--url", url, "-n", "1000")
     assert done.code == 4, done
     assert "20 of 20 requests failed: connection refused (20)" in done.stderr
 

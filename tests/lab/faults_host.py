@@ -39,7 +39,7 @@ def bridge_netfilter(fleet: Fleet) -> Iterator[None]:
 
 @fault("65", "DROP in the legacy tables", FROM_CLIENT, "filter/legacy-filter-rule")
 def legacy_rule(fleet: Fleet) -> Iterator[None]:
-    with rule(fleet.lab.host, f"-I FORWARD -d {fleet.names['web']} -j DROP", tool="iptables-legacy"):
+    with rule(fleet.lab.host, f"-w 30 -I FORWARD -d {fleet.names['web']} -j DROP", tool="iptables-legacy"):
         yield
 
 

@@ -29,7 +29,7 @@ OUTSIDE_ADDRESS = "198.18.0.2"
 REMOTE_ENDPOINT = f"{HOST_ADDRESS}:2375"
 """Where the engine answers those who are outside, without TLS: nobody but the laboratory can reach it. It has to be
 told --tls=false, or it waits for 15 s to frighten us."""
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that a state may take to come about."""
 T = TypeVar("T")
 
