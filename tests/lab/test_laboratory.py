@@ -32,6 +32,8 @@ def test_a_laboratory_leaves_no_process_namespace_mount_cgroup_or_file() -> None
 
 def test_diagnosing_a_fault_changes_nothing_in_host_or_containers(fleet: Fleet) -> None:
     with fault_present(fleet):
+        # The kernel tries out each new address of IPv6 for a second or two before it is one.
+        wait_for("no address is tentative any more", lambda: "tentative" not in fleet.lab.host("ip", "addr"))
         before = everything(fleet)
         diagnosed = diagnose(fleet, "lab-web-1")
         assert diagnosed.reachable is False, diagnosed.run
