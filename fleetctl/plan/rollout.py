@@ -12,8 +12,8 @@ from fleetctl.plan.rotation import plan_retreat
 from fleetctl.plan.steps import Draft
 from fleetctl.plan.subnets import spare_addresses
 from fleetctl.plan.teardown import plan_removal
-from fleetctl.spec.model import Service
-from fleetctl.state.observed import AT_REST
+from fleetctl.spec.model import PortMapping, Service
+from fleetctl.state.observed import AT_REST, Replica
 
 NEXT = ".next"
 """Ending of a container's name while it waits to take over from the old one of the same number."""
@@ -23,30 +23,31 @@ def plan_replacements(draft: Draft, work: ServiceWork, reached: Reached) -> None
     """Replace the outdated replicas in batches of `parallelism`; a batch begins when the one before it is through.
     With the failure actions `pause` and `rollback` no batch begins once more than `max_failure_ratio` of the replicas
     have failed; `continue` goes on."""
-    policy = work.service.update
-    outdated = reached.outdated
+    policy, outdated = work.service.update, reached.outdated
+    conflict = why_side_by_side_is_impossible(work, [old.replica for old in outdated])
+    stop_first = policy.order == "stop-first" or conflict is not None
     size = policy.parallelism or max(1, len(outdated))
-    tell_gap(draft, work, outdated, size)
+    if conflict is not None and size >= len(outdated) >= work.service.replicas:
+        tell_gap(draft, work, outdated, conflict)
     replaced: list[Replacement] = []
     for start in range(0, len(outdated), size):
         after, behind = between_batches(draft, work, replaced) if start else ((), ())
         # The former balancer is there until those that it balances are through.
         after, behind = (*reached.cleared, *after), (*behind, *work.balanced)
         replaced += [
-            replace_one(draft, work, old, reached, after=after, behind=behind) for old in outdated[start : start + size]
+            replace_one(draft, work, old, reached, stop_first=stop_first, after=after, behind=behind)
+            for old in outdated[start : start + size]
         ]
 
 
-def tell_gap(draft: Draft, work: ServiceWork, outdated: Sequence[Outdated], size: int) -> None:
+def tell_gap(draft: Draft, work: ServiceWork, outdated: Sequence[Outdated], conflict: str) -> None:
     """Say beforehand that nobody will answer for a while, where that is not what the file asks for."""
     service = work.service
-    reason = why_side_by_side_is_impossible(work)
     serving = [old.replica.name for old in outdated if old.replica.state not in AT_REST]
-    if reason and serving and service.update.order != "stop-first" and size >= len(outdated) >= service.replicas:
+    if serving and service.update.order != "stop-first":
         whom = "its successor is" if len(serving) == 1 else "their successors are"
-        draft.notices.append(
-            f"{', '.join(serving)}: stopped before {whom} ready, as {reason}; {service.name} does not answer meanwhile"
-        )
+        how = f"stopped before {whom} ready, as {conflict}; {service.name} does not answer meanwhile"
+        draft.notices.append(f"{', '.join(serving)}: {how}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +91,15 @@ def replace_one(
     old: Outdated,
     reached: Reached,
     *,
+    stop_first: bool,
     after: tuple[str, ...] = (),
     behind: tuple[str, ...] = (),
 ) -> Replacement:
-    """Add the steps that put a new container in the place of an old one."""
+    """Add the steps that put a new container in the place of an old one, which is gone before where `stop_first`."""
     replica, because, grace = old.replica, old.because, work.wishes.grace
     name, monitor = work.container_name(replica.number), work.service.update.monitor
     after = (*after, *old.after)
-    if must_stop_first(work) or replica.state in AT_REST:
+    if stop_first or replica.state in AT_REST:
         gone = plan_removal(draft, replica, because, grace=grace, after=after, behind=behind, pools=work.pools)
         launch = plan_launch(draft, work, replica.number, because, after=(gone,), monitor=monitor)
         reached.started.append(launch.start)
@@ -119,24 +121,34 @@ def replace_one(
     return Replacement(launch.serving, last)
 
 
-def must_stop_first(work: ServiceWork) -> bool:
-    """Whether the old one goes before the new one comes: the file says so, or there is no room for both."""
-    return work.service.update.order == "stop-first" or why_side_by_side_is_impossible(work) is not None
-
-
-def why_side_by_side_is_impossible(work: ServiceWork) -> str | None:
+def why_side_by_side_is_impossible(work: ServiceWork, outdated: Sequence[Replica]) -> str | None:
     """What old and new would fight for; None where they can exist at the same time."""
     service = work.service
-    most = service.replicas + surge(service)
     for port in service.ports:
-        if port.published is not None and port.published[1] - port.published[0] + 1 < most:
-            return f"both would need host port {port.published[0]}"
+        if port.published is not None:
+            first, last = port.published
+            held = sum(holds_port(replica, port) for replica in outdated)
+            if last - first + 1 < service.replicas + min(surge(service), held):
+                return f"both would need host port {first if first == last else f'{first}-{last}'}"
     for key, membership in service.networks.items():
-        if membership.ipv4_address:
+        if membership.ipv4_address and any(holds_address(replica, membership.ipv4_address) for replica in outdated):
             return f"both would need the address {membership.ipv4_address}"
         if surge(service) > spare_addresses(work.fleet, work.fleet.networks[key]):
             return f"network {key} has no address to spare"
     return None
+
+
+def holds_port(replica: Replica, port: PortMapping) -> bool:
+    """Whether it has, or comes to have again, a host port of this mapping."""
+    if replica.state not in ("running", "paused"):
+        return replica.state not in AT_REST
+    first, last = port.published or (0, 0)
+    held = (one.host_port for one in replica.ports if one.protocol == port.protocol)
+    return any(first <= number <= last for number in held if number is not None)
+
+
+def holds_address(replica: Replica, address: str) -> bool:
+    return any(endpoint.ipv4 in (address, None) for endpoint in replica.endpoints.values())
 
 
 def surge(service: Service) -> int:

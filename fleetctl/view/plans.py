@@ -20,8 +20,8 @@ def show_plan(plan: Plan) -> None:
 
 def summarize(plan: Plan) -> dict[tuple[str, str], str]:
     """(target, reason) -> the verb that says it all: a container that is created and one of the same name that is
-    removed for the same reason is replaced; creating implies starting and coming into rotation, removing implies
-    leaving it and stopping."""
+    removed for the same reason is replaced; creating and starting imply coming into rotation, removing and
+    stopping imply leaving it."""
     fresh = {target(step.action) for step in plan.shown() if isinstance(step.action, CreateReplica)}
     verbs: dict[tuple[str, str], list[str]] = {}
     for step in plan.shown():
@@ -39,4 +39,5 @@ def summarize(plan: Plan) -> dict[tuple[str, str], str]:
 def sum_up(verbs: Sequence[str]) -> str:
     if "create" in verbs and "remove" in verbs:
         return "replace"
-    return next((verb for verb in ("create", "remove", "add server", "drain server") if verb in verbs), verbs[0])
+    telling = ("create", "remove", "start", "unpause", "stop", "add server", "drain server")
+    return next((verb for verb in telling if verb in verbs), verbs[0])

@@ -11,9 +11,18 @@ from datetime import UTC, datetime, timedelta
 from fleetctl.errors import FleetError, SubnetTaken
 from fleetctl.plan import actions
 from fleetctl.plan.actions import Action, Ref
-from fleetctl.spec.model import Balance
+from fleetctl.spec.model import Balance, PortMapping
 from fleetctl.spec.release import pack
-from fleetctl.state.observed import Endpoint, Observed, ObservedImage, ObservedNetwork, ObservedVolume, Release, Replica
+from fleetctl.state.observed import (
+    Endpoint,
+    Observed,
+    ObservedImage,
+    ObservedNetwork,
+    ObservedVolume,
+    Published,
+    Release,
+    Replica,
+)
 from fleetctl.state.rotation import Server
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -195,12 +204,25 @@ class MemoryEngine:
             status="Created",
             created=CREATED + timedelta(seconds=int(made[:12], 16)),
             endpoints=endpoints,
+            ports=tuple(self.publish(port) for port in action.service.ports),
             digests=dict(action.digests),
             release=Release(action.image_id, pack(action.service)),
             previous=action.previous,
             restored=action.restored,
         )
         return made
+
+    def publish(self, port: PortMapping) -> Published:
+        """The first host port of the mapping that nobody holds; none left is an error, as in a real engine."""
+        if port.published is None:
+            return Published(port.target, port.protocol)
+        alive = (one for one in self.replicas.values() if one.state not in ("exited", "dead"))
+        held = {published.host_port for one in alive for published in one.ports}
+        first, last = port.published
+        for number in range(first, last + 1):
+            if number not in held:
+                return Published(port.target, port.protocol, port.host_ip, number)
+        raise FleetError(f"port {first} is already allocated")
 
     def connect(self, action: actions.ConnectNetwork) -> None:
         network = self.networks[known(action.network)]

@@ -30,6 +30,7 @@ CASES = Path(__file__).parents[2] / "cases" / "plan"
             "servers-without-a-container-leave-the-rotation",
             [("create", "f-web-1"), ("drain server", "web-1")],
         ),
+        ("balanced-replicas-out-of-rotation-come-back", [("start", "f-web-1"), ("add server", "f-web-2")]),
         ("stop-first-is-honoured", [("replace", "f-web-1"), ("replace", "f-web-2")]),
         ("scale-down-takes-the-highest-numbers", [("remove", "f-web-3"), ("remove", "f-web-4")]),
         (
