@@ -7,29 +7,42 @@ from msgspec import Meta
 
 from fleetctl.spec.compose_values import Duration, Memory, Pairs, Processors, Shape
 
-Parallelism = Annotated[int, Meta(ge=0, description="Replicas replaced at a time, default 1; 0 is all.")]
-Delay = Annotated[Duration, Meta(description="Pause between two groups; default 0s.")]
-Order = Annotated[
-    Literal["start-first", "stop-first"],
-    Meta(description="start-first (the default): the new one is ready before the old one stops."),
-]
-Monitor = Annotated[
-    Duration, Meta(description="How long a new replica is watched, once it is ready, before the next; default 0s.")
-]
-MaxFailureRatio = Annotated[
-    float,
-    Meta(ge=0, le=1, description="Share of the replicas that may fail before failure_action is taken; default 0."),
-]
+
+class RolloutShape(Shape):
+    """How replicas are replaced, by a new release or by the previous one."""
+
+    parallelism: Annotated[int, Meta(ge=0, description="Replicas replaced at a time, default 1; 0 is all.")] | None = (
+        None
+    )
+    delay: Annotated[Duration, Meta(description="Pause between two groups; default 0s.")] | None = None
+    order: (
+        Annotated[
+            Literal["start-first", "stop-first"],
+            Meta(description="start-first (the default): the new one is ready before the old one stops."),
+        ]
+        | None
+    ) = None
+    monitor: (
+        Annotated[
+            Duration,
+            Meta(description="How long a new replica is watched, once it is ready, before the next; default 0s."),
+        ]
+        | None
+    ) = None
+    max_failure_ratio: (
+        Annotated[
+            float,
+            Meta(
+                ge=0, le=1, description="Share of the replicas that may fail before failure_action; default 0."
+            ),
+        ]
+        | None
+    ) = None
 
 
-class UpdateShape(Shape):
+class UpdateShape(RolloutShape):
     """How a changed service is replaced."""
 
-    parallelism: Parallelism | None = None
-    delay: Delay | None = None
-    order: Order | None = None
-    monitor: Monitor | None = None
-    max_failure_ratio: MaxFailureRatio | None = None
     failure_action: (
         Annotated[
             Literal["pause", "continue", "rollback"],
@@ -39,14 +52,9 @@ class UpdateShape(Shape):
     ) = None
 
 
-class RollbackShape(Shape):
+class RollbackShape(RolloutShape):
     """How a service gets its previous release back."""
 
-    parallelism: Parallelism | None = None
-    delay: Delay | None = None
-    order: Order | None = None
-    monitor: Monitor | None = None
-    max_failure_ratio: MaxFailureRatio | None = None
     failure_action: (
         Annotated[
             Literal["pause", "continue"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from functools import cache
-from typing import Annotated, Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from msgspec import Meta, Struct, structs
 
@@ -124,8 +124,9 @@ def _fields(shape: type[Shape]) -> dict[str, _Field]:
     """The keys of a shape as the file spells them."""
     optional = len(shape.__struct_defaults__)
     names = shape.__struct_fields__
+    annotations = get_type_hints(shape, include_extras=True)
     return {
-        key: _Field(name, index < len(names) - optional, shape.__annotations__[name])
+        key: _Field(name, index < len(names) - optional, annotations[name])
         for index, (key, name) in enumerate(zip(shape.__struct_encode_fields__, names, strict=True))
     }
 
