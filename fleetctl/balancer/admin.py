@@ -110,7 +110,7 @@ SIGNATURE = re.compile(r"^\S+ \S+ socat\[\d+\] \w ")
 
 def read_rotation(admin: Admin, balancer_id: str) -> Rotation:
     """Everything of one balancer."""
-    lines = (line.partition(":") for line in admin.ask("show info").splitlines())
+    lines = (line.partition(":") for line in admin.ask("show info").split("\n"))
     information = {key.strip(): value.strip() for key, _, value in lines}
     rows = list(rows_of(admin.ask("show stat")))
     states = dict(states_of(admin.ask("show servers state")))
@@ -142,7 +142,7 @@ SERVER_ROW = "2"
 
 def rows_of(text: str) -> Iterator[Mapping[str, str]]:
     """The rows of "show stat", whose first line names the columns (Management Guide, section 9.1)."""
-    return iter(csv.DictReader(text.removeprefix("# ").splitlines()))
+    return iter(csv.DictReader(text.removeprefix("# ").split("\n")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +157,8 @@ class Standing:
 
 def states_of(text: str) -> Iterator[tuple[tuple[str, str], Standing]]:
     """(pool, server) and how it stands, of "show servers state"."""
-    lines = text.splitlines()
     titles: list[str] = []
-    for line in lines:
+    for line in text.split("\n"):
         if line.startswith("# "):
             titles = line[2:].split(" ")
         elif titles and " " in line:

@@ -11,12 +11,11 @@ from ipaddress import ip_address
 from fleetctl.check.http import fetch
 from fleetctl.check.identity import read_identity
 from fleetctl.spec.model import HttpSettings, Service
-from fleetctl.state.observed import Replica
+from fleetctl.state.observed import ANYWHERE, Replica
 from fleetctl.state.probes import ReplicaReply, Reply, authority_of
 
 AT_ONCE = 16
 LOOPBACK = "127.0.0.1"
-EVERYWHERE = (None, "", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
 
 
 def address_of(replica: Replica, http: HttpSettings, host: str | None) -> tuple[str, int] | None:
@@ -34,7 +33,7 @@ def published_address(replica: Replica, container_port: int, host: str) -> tuple
     for port in replica.ports:
         if port.container_port != container_port or port.protocol != "tcp" or port.host_port is None:
             continue
-        if port.host_ip in EVERYWHERE:
+        if port.host_ip in ANYWHERE:
             return host, port.host_port
         if port.host_ip and (is_loopback(host) or not is_loopback(port.host_ip)):
             return port.host_ip, port.host_port

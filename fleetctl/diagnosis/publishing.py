@@ -14,10 +14,9 @@ from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, Way, findi
 from fleetctl.spec.wording import listed
 from fleetctl.state.filters import Filters
 from fleetctl.state.network import Listener, WiredNetwork
-from fleetctl.state.observed import Published, Replica
+from fleetctl.state.observed import ANYWHERE, Published, Replica
 
 NAT = "iptables -t nat -S"
-ANYWHERE = (None, "", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
 
 
 def mapping(container: Replica, port: int | None, scene: Scene, *, by_published: bool) -> Iterator[Finding]:

@@ -23,7 +23,6 @@ SHOWN = 80
 """Characters of a wrong target that are repeated in the error."""
 KEPT = "/%:@!$&'()*+,;=~?"
 """Stand for themselves in a path or query, or are encoded already (RFC 3986, 3.3 and 3.4)."""
-ANYWHERE = (None, "", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
 
 
 @dataclass(frozen=True, slots=True)

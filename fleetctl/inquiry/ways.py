@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from fleetctl.diagnosis.scene import Way
-from fleetctl.inquiry.targets import ANYWHERE, Meant
+from fleetctl.inquiry.targets import Meant
 from fleetctl.state.network import Listener, Namespace, WiredNetwork
-from fleetctl.state.observed import Endpoint, Published, Replica
+from fleetctl.state.observed import ANYWHERE, Endpoint, Published, Replica
 from fleetctl.state.probes import Probe, Question
 
 PAIRS = 64

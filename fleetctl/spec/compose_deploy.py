@@ -32,9 +32,7 @@ class RolloutShape(Shape):
     max_failure_ratio: (
         Annotated[
             float,
-            Meta(
-                ge=0, le=1, description="Share of the replicas that may fail before failure_action; default 0."
-            ),
+            Meta(ge=0, le=1, description="Share of the replicas that may fail before failure_action; default 0."),
         ]
         | None
     ) = None

@@ -29,6 +29,10 @@ class Endpoint:
     aliases: tuple[str, ...] = ()
 
 
+ANYWHERE = (None, "", "0.0.0.0", "::")  # noqa: S104  # compared, not bound
+"""What `host_ip` is where a port is published at every address of the engine's host."""
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """A published port as the engine made it; `host_port` is None for a port that is only exposed."""
