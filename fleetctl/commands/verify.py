@@ -101,13 +101,10 @@ def command(
     from fleetctl.view.distribution import Asked, show_verified, verified_document
     from fleetctl.view.documents import show_document
 
-    chosen = context.get_parameter_source("via") is not ParameterSource.DEFAULT
-    if url is not None and chosen:
+    if url is not None and context.get_parameter_source("via") is not ParameterSource.DEFAULT:
         raise click.UsageError("--url names whom to ask: --via does not go with it")
-    if via == "dns" and service is None:
-        raise click.UsageError("--via dns asks for the name of one service: say which, as in 'verify web --via dns'")
-    if via == "dns" and (concurrency > 1 or path is not None or fresh):
-        raise click.UsageError("--via dns asks for a name only: no --concurrency, --path or --fresh")
+    if via == "dns":
+        refuse_for_names(service, requests_differ=concurrency > 1 or path is not None or fresh)
     if context.get_parameter_source("fresh") is ParameterSource.DEFAULT:
         fresh = url is not None
     wanted = Wanted(requests, concurrency, path, timeout, fresh)
@@ -123,6 +120,14 @@ def command(
             total = sum(one.distribution.asked for one in found)
             raise Interrupted(f"interrupted after {total} requests", signal_number=stop.number)
     refuse_faults(found)
+
+
+def refuse_for_names(service: str | None, *, requests_differ: bool) -> None:
+    """Raise UsageError for what does not go with asking a name server."""
+    if service is None:
+        raise click.UsageError("--via dns asks for the name of one service: say which, as in 'verify web --via dns'")
+    if requests_differ:
+        raise click.UsageError("--via dns asks for a name only: no --concurrency, --path or --fresh")
 
 
 class Verification:

@@ -50,6 +50,25 @@ class ServiceWork:
     def label(self, number: int) -> str:
         return f"{self.service.name}-{number}"
 
+    def creation(self, number: int, container_name: str) -> CreateReplica:
+        """What makes one replica, in the first of its networks."""
+        service = self.service
+        first = next(iter(service.networks), None)
+        return CreateReplica(
+            fleet=self.fleet.name,
+            service=service,
+            number=number,
+            container_name=container_name,
+            image_id=self.image.id,
+            digests=self.digests,
+            network=self.network_refs[first] if first else None,
+            membership=service.networks[first] if first else Membership(),
+            user=service.user or (None if self.image.user else service.default_user),
+            volumes={key: volume.engine_name for key, volume in self.fleet.volumes.items()},
+            previous=self.previous,
+            restored=self.wishes.restoring,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Outdated:
@@ -101,29 +120,11 @@ def plan_launch(
     """Add the steps that create, connect, start and await one replica, and bring it into rotation. It is watched for
     `monitor` seconds where it does its work: in rotation, if there is one."""
     service = work.service
-    first, others = next(iter(service.networks), None), list(service.networks)[1:]
-    create = draft.add(
-        CreateReplica(
-            fleet=work.fleet.name,
-            service=service,
-            number=number,
-            container_name=container_name or work.container_name(number),
-            image_id=work.image.id,
-            digests=work.digests,
-            network=work.network_refs[first] if first else None,
-            membership=service.networks[first] if first else Membership(),
-            user=service.user or (None if work.image.user else service.default_user),
-            volumes={key: volume.engine_name for key, volume in work.fleet.volumes.items()},
-            previous=work.previous,
-            restored=work.wishes.restoring,
-        ),
-        because,
-        after=work.after + after,
-        behind=behind,
-    )
-    made = Ref(container_name or work.container_name(number), made_by=create)
+    creation = work.creation(number, container_name or work.container_name(number))
+    create = draft.add(creation, because, after=work.after + after, behind=behind)
+    made = Ref(creation.container_name, made_by=create)
     before_start, may_fail = create, []
-    for key in others:
+    for key in list(service.networks)[1:]:
         before_start = draft.add(
             ConnectNetwork(made, work.network_refs[key], service.name, service.networks[key]),
             f"services.{service.name}.networks names {key}",
