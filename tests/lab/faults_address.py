@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 from tests.lab.fault import fault
-from tests.lab.fleet import CLIENT, PORT, WEB, Fleet, changed, rule, setting
+from tests.lab.fleet import PORT, WEB, Fleet, changed, rule, setting
+from tests.lab.questions import FROM_CLIENT, FROM_OUTSIDE
 
-ASKS = "lab-web-1"
-FROM_CLIENT = f"--from {CLIENT} --to {WEB}:{PORT}"
-FROM_OUTSIDE = "http://{uplink}:{published}/"
 """Asked over the address of the uplink the reply needs the replica's default route, as one to the outside does."""
 
 
@@ -27,14 +25,14 @@ def own_address_kept(fleet: Fleet) -> Iterator[None]:
         inside("ip", "route", "replace", "default", "via", fleet.gateway)
 
 
-@fault("54", "IP removed", ASKS, "address/address-missing")
+@fault("54", "IP removed", WEB, "address/address-missing")
 def address_removed(fleet: Fleet) -> Iterator[None]:
     with own_address_kept(fleet):
         fleet.lab.inside(WEB, "ip", "addr", "flush", "dev", "eth0")
         yield
 
 
-@fault("55", "IP changed", ASKS, "address/address-changed")
+@fault("55", "IP changed", WEB, "address/address-changed")
 def address_changed(fleet: Fleet) -> Iterator[None]:
     with own_address_kept(fleet):
         network = ip_network(fleet.subnet)
@@ -43,7 +41,7 @@ def address_changed(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("56", "Prefix /32", ASKS, "address/prefix-wrong")
+@fault("56", "Prefix /32", WEB, "address/prefix-wrong")
 def wrong_prefix(fleet: Fleet) -> Iterator[None]:
     with own_address_kept(fleet):
         fleet.lab.inside(WEB, "ip", "addr", "flush", "dev", "eth0")
@@ -77,25 +75,25 @@ def reverse_path_filter(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("60a", "DROP inside, incoming", ASKS, "filter-inside/filter-inside")
+@fault("60a", "DROP inside, incoming", WEB, "filter-inside/filter-inside")
 def drop_inside(fleet: Fleet) -> Iterator[None]:
     with rule(fleet.into(WEB), f"-I INPUT -p tcp --dport {PORT} -j DROP"):
         yield
 
 
-@fault("60b", "REJECT inside", ASKS, "filter-inside/filter-inside")
+@fault("60b", "REJECT inside", WEB, "filter-inside/filter-inside")
 def reject_inside(fleet: Fleet) -> Iterator[None]:
     with rule(fleet.into(WEB), f"-I INPUT -p tcp --dport {PORT} -j REJECT --reject-with tcp-reset"):
         yield
 
 
-@fault("60c", "DROP inside, outgoing", ASKS, "filter-inside/filter-inside")
+@fault("60c", "DROP inside, outgoing", WEB, "filter-inside/filter-inside")
 def drop_inside_outgoing(fleet: Fleet) -> Iterator[None]:
     with rule(fleet.into(WEB), f"-I OUTPUT -p tcp --sport {PORT} -j DROP"):
         yield
 
 
-@fault("61", "lo down inside", ASKS, "address/loopback-down", reachable=None)
+@fault("61", "lo down inside", WEB, "address/loopback-down", reachable=None)
 def loopback_down(fleet: Fleet) -> Iterator[None]:
     with changed(fleet.into(WEB), "ip link set lo down", "ip link set lo up"):
         yield

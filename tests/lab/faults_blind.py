@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
+from tests.e2e.project import wait_for
 from tests.lab.fault import fault
+from tests.lab.faults_blind_wiring import mac
 from tests.lab.faults_unlisted import forgotten_neighbours
-from tests.lab.fleet import CLIENT, LAN, PORT, SUBJECT, WEB, Fleet, changed, rule, setting
-from tests.lab.laboratory import OUTSIDE_ADDRESS, wait_for
-
-ASKS = "lab-web-1"
-FROM_CLIENT = f"--from {CLIENT} --to {WEB}:{PORT}"
-FROM_OUTSIDE = "http://{uplink}:{published}/"
-EGRESS = f"--from {CLIENT} --to " + "{outside}"
+from tests.lab.fleet import CLIENT, LAN, PORT, SUBJECT, WEB, WRONG_MAC, Fleet, changed, rule, setting
+from tests.lab.laboratory import OUTSIDE_ADDRESS
+from tests.lab.questions import EGRESS, FROM_CLIENT, FROM_OUTSIDE
 
 
 @contextlib.contextmanager
@@ -79,7 +77,7 @@ def wrong_source_address(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("b6", "A policy inside sends every answer to an address that nobody has", ASKS, "address|route|neighbour")
+@fault("b6", "A policy inside sends every answer to an address that nobody has", WEB, "address|route|neighbour")
 def policy_for_answers(fleet: Fleet) -> Iterator[None]:
     inside, web = fleet.into(WEB), fleet.names["web"]
     route = f"default via {nobody(fleet)} dev eth0 table 100"
@@ -119,18 +117,18 @@ def time_to_live(fleet: Fleet) -> Iterator[None]:
 @fault("b10", "The server has a wrong MAC for the client, for good", FROM_CLIENT, "neighbour")
 def wrong_neighbour_in_server(fleet: Fleet) -> Iterator[None]:
     inside, client = fleet.into(WEB), fleet.names["client"]
-    change = f"ip neigh replace {client} lladdr 02:00:00:00:be:ef dev eth0 nud permanent"
+    change = f"ip neigh replace {client} lladdr {WRONG_MAC} dev eth0 nud permanent"
     with changed(inside, change, f"ip neigh del {client} dev eth0"):
         yield
 
 
-@fault("b11", "arptables inside drops what asks for its MAC", ASKS, "filter-inside|neighbour")
+@fault("b11", "arptables inside drops what asks for its MAC", WEB, "filter-inside|neighbour")
 def arp_dropped_inside(fleet: Fleet) -> Iterator[None]:
     with rule(fleet.into(WEB), "-I INPUT -j DROP", tool="arptables"), forgotten_neighbours(fleet):
         yield
 
 
-@fault("b12", "The host forgets the subnet's route and has one by the uplink", ASKS, "route")
+@fault("b12", "The host forgets the subnet's route and has one by the uplink", WEB, "route")
 def route_by_the_uplink(fleet: Fleet) -> Iterator[None]:
     gateway = fleet.gateway
     with changed(
@@ -141,7 +139,7 @@ def route_by_the_uplink(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("b13", "The bridge lost the gateway's address", FROM_OUTSIDE, "address|route|link", healthy=ASKS)
+@fault("b13", "The bridge lost the gateway's address", FROM_OUTSIDE, "address|route|link", healthy=WEB)
 def gateway_address_gone(fleet: Fleet) -> Iterator[None]:
     address = f"{fleet.gateway}/{ip_network(fleet.subnet).prefixlen}"
     with changed(fleet.lab.host, f"ip addr del {address} dev {fleet.bridge}",
@@ -163,3 +161,55 @@ def bound_to_the_other_network(fleet: Fleet) -> Iterator[None]:
         wait_for("the subject listens", lambda: fleet.subject_listens(PORT))
         yield
         fleet.run_subject()
+
+
+@fault("b79", "The host has a route to the client over another interface", EGRESS, "route")
+def host_route_elsewhere(fleet: Fleet) -> Iterator[None]:
+    route = f"{fleet.names['client']}/32 dev docker0"
+    with changed(fleet.lab.host, f"ip route add {route}", f"ip route del {route}"):
+        yield
+
+
+@fault("b80", "The host has a wrong MAC for its gateway", EGRESS, "neighbour")
+def wrong_neighbour_of_the_host(fleet: Fleet) -> Iterator[None]:
+    change = f"ip neigh replace {OUTSIDE_ADDRESS} lladdr {WRONG_MAC} dev uplink nud permanent"
+    with changed(fleet.lab.host, change, f"ip neigh del {OUTSIDE_ADDRESS} dev uplink"):
+        yield
+
+
+@fault("b82", "The client believes the gateway at another's MAC", EGRESS, "neighbour")
+def wrong_gateway_in_client(fleet: Fleet) -> Iterator[None]:
+    change = f"ip neigh replace {fleet.gateway} lladdr {mac(fleet.into(WEB))} dev eth0 nud permanent"
+    with changed(fleet.into(CLIENT), change, f"ip neigh del {fleet.gateway} dev eth0"):
+        yield
+
+
+@fault("b90", "The bridge has the server's address, too", WEB, "address|route")
+def address_on_the_bridge(fleet: Fleet) -> Iterator[None]:
+    address = f"{fleet.names['web']}/32 dev {fleet.bridge}"
+    with changed(fleet.lab.host, f"ip addr add {address}", f"ip addr del {address}"):
+        yield
+
+
+@fault("b91", "The client has the server's address itself", FROM_CLIENT, "client|address|route")
+def address_in_the_client(fleet: Fleet) -> Iterator[None]:
+    address = f"{fleet.names['web']}/32 dev lo"
+    with changed(fleet.into(CLIENT), f"ip addr add {address}", f"ip addr del {address}"):
+        yield
+
+
+@fault("b92", "The server has the client's address itself", FROM_CLIENT, "address")
+def clients_address_in_the_server(fleet: Fleet) -> Iterator[None]:
+    address = f"{fleet.names['client']}/32 dev lo"
+    with changed(fleet.into(WEB), f"ip addr add {address}", f"ip addr del {address}"):
+        yield
+
+
+@fault("b95", "The client's loopback has a wrong MAC for everything", FROM_CLIENT, "name/unknown",
+       tolerates=("client/unknown", "neighbour/unknown"))  # fmt: skip
+def loopback_neighbour(fleet: Fleet) -> Iterator[None]:
+    # One entry stands for every address on lo (arp_constructor in the kernel); it is given back as it was.
+    entry = "ip neigh replace 192.0.2.5 dev lo nud"
+    inside = fleet.into(CLIENT)
+    with changed(inside, f"{entry} permanent lladdr {WRONG_MAC}", f"{entry} noarp lladdr 00:00:00:00:00:00"):
+        yield

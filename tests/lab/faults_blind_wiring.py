@@ -8,11 +8,9 @@ from ipaddress import ip_network
 
 from tests.lab.fault import fault
 from tests.lab.faults_unlisted import forgotten_neighbours
-from tests.lab.fleet import CLIENT, PORT, WEB, Fleet, Run, changed, rule
+from tests.lab.fleet import CLIENT, PORT, WEB, WRONG_MAC, Fleet, Run, changed, rule
+from tests.lab.questions import EGRESS, FROM_CLIENT, FROM_OUTSIDE
 
-ASKS = "lab-web-1"
-FROM_CLIENT = f"--from {CLIENT} --to {WEB}:{PORT}"
-FROM_UPLINK = "http://{uplink}:{published}/"
 ANSWERS = f"-p tcp --sport {PORT}"
 
 
@@ -26,7 +24,7 @@ def address_of(inside: Run) -> str:
     return str(link["addr_info"][0]["local"])
 
 
-@fault("b15", "A static entry of the bridge sends the server's frames to another port", ASKS, "link")
+@fault("b15", "A static entry of the bridge sends the server's frames to another port", WEB, "link")
 def static_entry(fleet: Fleet) -> Iterator[None]:
     address, port = mac(fleet.into(WEB)), fleet.veth(CLIENT)
     entry = f"{address} dev {port} master static"
@@ -34,7 +32,7 @@ def static_entry(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("b16", "The bridge port is locked", ASKS, "link")
+@fault("b16", "The bridge port is locked", WEB, "link")
 def locked_port(fleet: Fleet) -> Iterator[None]:
     veth = fleet.veth(WEB)
     with changed(fleet.lab.host, f"bridge link set dev {veth} locked on learning off",
@@ -43,7 +41,7 @@ def locked_port(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("b17", "Broadcasts are not flooded to the port", ASKS, "link", tolerates=("neighbour/unknown",))
+@fault("b17", "Broadcasts are not flooded to the port", WEB, "link", tolerates=("neighbour/unknown",))
 def no_broadcasts(fleet: Fleet) -> Iterator[None]:
     veth = fleet.veth(WEB)
     with (
@@ -54,7 +52,7 @@ def no_broadcasts(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("b18", "The bridge itself does not speak ARP", ASKS, "link|neighbour")
+@fault("b18", "The bridge itself does not speak ARP", WEB, "link|neighbour")
 def bridge_without_arp(fleet: Fleet) -> Iterator[None]:
     with (
         changed(fleet.lab.host, f"ip link set {fleet.bridge} arp off", f"ip link set {fleet.bridge} arp on"),
@@ -64,7 +62,7 @@ def bridge_without_arp(fleet: Fleet) -> Iterator[None]:
 
 
 @fault("b19", "A server asks its own published port, and nothing hides that it is the asker", f"--from {WEB} --to "
-       "{uplink}:{published}", "publish|route|filter", healthy=ASKS, place="engine")  # fmt: skip
+       "{uplink}:{published}", "publish|route|filter", healthy=WEB, place="engine")  # fmt: skip
 def no_masquerade_for_itself(fleet: Fleet) -> Iterator[None]:
     web = f"{fleet.names['web']}/32"
     masquerade = f"POSTROUTING -s {web} -d {web} -p tcp -m tcp --dport {PORT} -j MASQUERADE"
@@ -129,13 +127,13 @@ def long_packets_dropped(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("b25", "A proxy's redirection inside outlived the proxy", ASKS, "filter-inside/filter-inside")
+@fault("b25", "A proxy's redirection inside outlived the proxy", WEB, "filter-inside/filter-inside")
 def redirected_to_a_dead_port(fleet: Fleet) -> Iterator[None]:
     with rule(fleet.into(WEB), f"-t nat -I PREROUTING -p tcp --dport {PORT} -j REDIRECT --to-ports 15001"):
         yield
 
 
-@fault("b26", "A NAT rule of the host leads the container's address elsewhere", ASKS, "filter")
+@fault("b26", "A NAT rule of the host leads the container's address elsewhere", WEB, "filter")
 def led_elsewhere(fleet: Fleet) -> Iterator[None]:
     target = f"-d {fleet.names['web']} -p tcp --dport {PORT}"
     with rule(fleet.lab.host, f"-t nat -I OUTPUT {target} -j DNAT --to-destination {fleet.names['client']}:{PORT}"):
@@ -148,8 +146,8 @@ def translated_source(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("b28", "A stale NAT rule before Docker's sends the published port to an old address", FROM_UPLINK, "publish",
-       healthy=ASKS)  # fmt: skip
+@fault("b28", "A stale NAT rule before Docker's sends the published port to an old address", FROM_OUTSIDE, "publish",
+       healthy=WEB)  # fmt: skip
 def stale_nat_rule(fleet: Fleet) -> Iterator[None]:
     old = f"{ip_network(fleet.subnet)[-5]}:{PORT}"
     port = fleet.names["published"]
@@ -157,7 +155,7 @@ def stale_nat_rule(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("b29", "The published port is exempt from connection tracking", FROM_UPLINK, "filter|publish", healthy=ASKS,
+@fault("b29", "The published port is exempt from connection tracking", FROM_OUTSIDE, "filter|publish", healthy=WEB,
        place="engine")  # fmt: skip
 def untracked(fleet: Fleet) -> Iterator[None]:
     with rule(fleet.lab.host, f"-t raw -I OUTPUT -p tcp --dport {fleet.names['published']} -j CT --notrack"):
@@ -175,7 +173,7 @@ def marked_inside(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("b31", "An IPsec policy inside blocks what comes in", ASKS, "filter-inside|address")
+@fault("b31", "An IPsec policy inside blocks what comes in", WEB, "filter-inside|address")
 def ipsec_policy(fleet: Fleet) -> Iterator[None]:
     selector = f"src 0.0.0.0/0 dst {fleet.names['web']}/32 proto tcp dir in"
     with changed(fleet.into(WEB), f"ip xfrm policy add {selector} action block", f"ip xfrm policy del {selector}"):
@@ -187,4 +185,45 @@ def ipsec_policy(fleet: Fleet) -> Iterator[None]:
 def rejected_as_unreachable(fleet: Fleet) -> Iterator[None]:
     reject = "-j REJECT --reject-with icmp-host-unreachable"
     with rule(fleet.lab.host, f"-I FORWARD -d {fleet.names['web']} -p tcp {reject}"):
+        yield
+
+
+@fault("b70", "The host's OUTPUT drops what it sends to the container", WEB, "filter/filter-rule")
+def output_of_the_host(fleet: Fleet) -> Iterator[None]:
+    with rule(fleet.lab.host, f"-I OUTPUT -d {fleet.names['web']} -p tcp --dport {PORT} -j DROP"):
+        yield
+
+
+@fault("b71", "The client's INPUT drops the answers", FROM_CLIENT, "client/filter-in-client")
+def answers_dropped_in_client(fleet: Fleet) -> Iterator[None]:
+    with rule(fleet.into(CLIENT), f"-I INPUT -p tcp --sport {PORT} -j DROP"):
+        yield
+
+
+@fault("b72", "The bridge's NAT gives frames for the server another MAC", WEB, "filter|link")
+def bridge_nat(fleet: Fleet) -> Iterator[None]:
+    turn = f"-d {mac(fleet.into(WEB))} -j dnat --to-destination {WRONG_MAC}"
+    with (
+        rule(fleet.lab.host, f"-t nat -I PREROUTING {turn}", tool="ebtables"),
+        rule(fleet.lab.host, f"-t nat -I OUTPUT {turn}", tool="ebtables"),
+    ):
+        yield
+
+
+@fault("b73", "A filter inside drops what goes over loopback", WEB, "filter-inside", reachable=None)
+def loopback_dropped(fleet: Fleet) -> Iterator[None]:
+    with rule(fleet.into(WEB), "-I INPUT -i lo -p tcp -j DROP"):
+        yield
+
+
+@fault("b81", "The network is hidden behind an address that the host has not", EGRESS, "route|filter|publish")
+def hidden_behind_nobody(fleet: Fleet) -> Iterator[None]:
+    with rule(fleet.lab.host, f"-t nat -I POSTROUTING -s {fleet.subnet} -o uplink -j SNAT --to-source 198.18.0.200"):
+        yield
+
+
+@fault("b83", "A queue to a program that is gone", FROM_CLIENT, "filter/filter-rule",
+       tolerates=("filter/bridge-netfilter",))  # fmt: skip
+def queue_to_nobody(fleet: Fleet) -> Iterator[None]:
+    with rule(fleet.lab.host, f"-I DOCKER-USER -d {fleet.names['web']} -p tcp -j NFQUEUE --queue-num 77"):
         yield

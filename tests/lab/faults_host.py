@@ -7,14 +7,11 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 from tests.lab.fault import fault
-from tests.lab.fleet import CLIENT, HERE, PORT, WEB, Fleet, changed, kept_rules, rule, setting
+from tests.lab.fleet import HERE, PORT, WEB, Fleet, changed, kept_rules, rule, setting
 from tests.lab.laboratory import HOST_ADDRESS, OUTSIDE_ADDRESS
+from tests.lab.questions import EGRESS, FROM_CLIENT, FROM_OUTSIDE
 
-ASKS = "lab-web-1"
-FROM_CLIENT = f"--from {CLIENT} --to {WEB}:{PORT}"
 LOCALLY = "http://127.0.0.1:{published}/"
-FROM_OUTSIDE = "http://{uplink}:{published}/"
-EGRESS = f"--from {CLIENT} --to " + "{outside}"
 
 
 @fault("62", "DROP in DOCKER-USER", FROM_CLIENT, "filter/filter-rule", tolerates=("filter/bridge-netfilter",))
@@ -75,7 +72,7 @@ def forwarding_off(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("70", "A VPN's route shadows the subnet", ASKS, "route/route-shadowed")
+@fault("70", "A VPN's route shadows the subnet", WEB, "route/route-shadowed")
 def shadowed(fleet: Fleet) -> Iterator[None]:
     half = next(half for half in ip_network(fleet.subnet).subnets() if fleet.names["web"] in map(str, half))
     route = f"ip route add {half} via {OUTSIDE_ADDRESS}"

@@ -9,10 +9,8 @@ from pathlib import Path
 from tests.lab.fault import fault
 from tests.lab.fleet import ASKER, CLIENT, LAN, OTHER, PORT, SUBJECT, SUBJECT_PORT, Fleet, setting
 from tests.lab.laboratory import HOST_ADDRESS
+from tests.lab.questions import FROM_ASKER, LOCALLY, TO_SUBJECT
 
-FROM_CLIENT = f"--from {CLIENT} --to {SUBJECT}:{PORT}"
-FROM_ASKER = f"--from {ASKER} --to {SUBJECT}:{PORT}"
-LOCALLY = f"http://127.0.0.1:{SUBJECT_PORT}/"
 FROM_OUTSIDE = "http://{uplink}:" + f"{SUBJECT_PORT}/"
 
 
@@ -23,7 +21,7 @@ def different_network(fleet: Fleet) -> Iterator[None]:
     fleet.lab.docker("network", "connect", LAN, OTHER)
 
 
-@fault("28", "Disconnected live", FROM_CLIENT, "address/disconnected", tolerates=("name/unknown-name",))
+@fault("28", "Disconnected live", TO_SUBJECT, "address/disconnected", tolerates=("name/unknown-name",))
 def disconnected(fleet: Fleet) -> Iterator[None]:
     fleet.lab.docker("network", "disconnect", LAN, SUBJECT)
     yield
@@ -36,19 +34,19 @@ def no_network(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("30", "--network host", FROM_CLIENT, "address/host-network", tolerates=("name/unknown-name",))
+@fault("30", "--network host", TO_SUBJECT, "address/host-network", tolerates=("name/unknown-name",))
 def host_network(fleet: Fleet) -> Iterator[None]:
     with fleet.subject(network="host"):
         yield
 
 
-@fault("31", "Internal network and a published port", LOCALLY, "publish/internal-network", healthy=FROM_CLIENT)
+@fault("31", "Internal network and a published port", LOCALLY, "publish/internal-network", healthy=TO_SUBJECT)
 def internal_network(fleet: Fleet) -> Iterator[None]:
     with fleet.network("inner", "--internal"), fleet.subject(*publish(), network="inner"):
         yield
 
 
-@fault("32", "ICC off", FROM_ASKER, "filter/icc-disabled", healthy=FROM_CLIENT)
+@fault("32", "ICC off", FROM_ASKER, "filter/icc-disabled", healthy=TO_SUBJECT)
 def icc_off(fleet: Fleet) -> Iterator[None]:
     with (
         fleet.network("apart", "--opt", "com.docker.network.bridge.enable_icc=false"),
@@ -58,7 +56,7 @@ def icc_off(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("33a", "Stale address, another container's now", FROM_ASKER, "name/stale-address", healthy=FROM_CLIENT)
+@fault("33a", "Stale address, another container's now", FROM_ASKER, "name/stale-address", healthy=TO_SUBJECT)
 def stale_address_of_another(fleet: Fleet) -> Iterator[None]:
     old = fleet.address(SUBJECT)
     with fleet.container(ASKER, "--network", LAN, "--add-host", f"{SUBJECT}:{old}"):
@@ -69,21 +67,19 @@ def stale_address_of_another(fleet: Fleet) -> Iterator[None]:
 
 
 @fault("33b", "Stale address, nobody's now", f"--from {CLIENT} --to " + "{subnet_last}" + f":{PORT}",
-       "name/stale-address", healthy=FROM_CLIENT)  # fmt: skip
+       "name/stale-address", healthy=TO_SUBJECT)  # fmt: skip
 def stale_address_of_nobody(fleet: Fleet) -> Iterator[None]:
     assert fleet.names["subnet_last"] not in fleet.lab.docker("network", "inspect", LAN)
     yield
 
 
-@fault(
-    "34", "Dead replica behind an alias", f"--from {CLIENT} --to shop:{PORT}", "name/dead-alias", healthy=FROM_CLIENT
-)
+@fault("34", "Dead replica behind an alias", f"--from {CLIENT} --to shop:{PORT}", "name/dead-alias", healthy=TO_SUBJECT)
 def dead_alias(fleet: Fleet) -> Iterator[None]:
     with fleet.subject("--network-alias", "shop"), fleet.container("dead", "--network", LAN, "--network-alias", "shop"):
         yield
 
 
-@fault("35", "resolv.conf replaced", FROM_CLIENT, "name/resolver-replaced")
+@fault("35", "resolv.conf replaced", TO_SUBJECT, "name/resolver-replaced")
 def resolver_replaced(fleet: Fleet) -> Iterator[None]:
     path = Path(str(fleet.lab.inspect(CLIENT)["ResolvConfPath"]))  # mounted into the container: written, not replaced
     before = path.read_text()
@@ -94,7 +90,7 @@ def resolver_replaced(fleet: Fleet) -> Iterator[None]:
         path.write_text(before)
 
 
-@fault("36", "Search domain and ndots:5", FROM_ASKER, "name/search-domain", healthy=FROM_CLIENT)
+@fault("36", "Search domain and ndots:5", FROM_ASKER, "name/search-domain", healthy=TO_SUBJECT)
 def search_domain(fleet: Fleet) -> Iterator[None]:
     # The name server that is asked for names of the search list never answers: nothing comes back from that network.
     silent = ("ip", "-n", fleet.lab.outside_namespace, "route")
@@ -106,7 +102,7 @@ def search_domain(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("37", "DNS redirect flushed", FROM_CLIENT, "name/dns-redirect-missing")
+@fault("37", "DNS redirect flushed", TO_SUBJECT, "name/dns-redirect-missing")
 def dns_redirect_flushed(fleet: Fleet) -> Iterator[None]:
     inside = fleet.into(CLIENT)
     saved = inside("iptables-save", "-t", "nat")
@@ -115,13 +111,13 @@ def dns_redirect_flushed(fleet: Fleet) -> Iterator[None]:
     inside("iptables-restore", stdin=saved)
 
 
-@fault("38", "http_proxy", FROM_ASKER, "client/proxy-variables", healthy=FROM_CLIENT, reachable=None)
+@fault("38", "http_proxy", FROM_ASKER, "client/proxy-variables", healthy=TO_SUBJECT, reachable=None)
 def proxy_variables(fleet: Fleet) -> Iterator[None]:
     with fleet.container(ASKER, "--network", LAN, "--env", "http_proxy=http://192.0.2.9:3128"):
         yield
 
 
-@fault("39", "Ephemeral ports used up", FROM_CLIENT, "client/ephemeral-ports-exhausted")
+@fault("39", "Ephemeral ports used up", TO_SUBJECT, "client/ephemeral-ports-exhausted")
 def ephemeral_ports_gone(fleet: Fleet) -> Iterator[None]:
     users = (f"import signal, socket; held = [socket.create_connection(('{fleet.address(SUBJECT)}', {PORT}))"
              " for _ in range(2)]; print('ready', flush=True); signal.pause()")  # fmt: skip
@@ -132,25 +128,25 @@ def ephemeral_ports_gone(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("72", "Published on 127.0.0.1", FROM_OUTSIDE, "publish/published-on-loopback", healthy=FROM_CLIENT)
+@fault("72", "Published on 127.0.0.1", FROM_OUTSIDE, "publish/published-on-loopback", healthy=TO_SUBJECT)
 def published_on_loopback(fleet: Fleet) -> Iterator[None]:
     with fleet.subject("--publish", f"127.0.0.1:{SUBJECT_PORT}:{PORT}"):
         yield
 
 
-@fault("73", "Published to the wrong port", LOCALLY, "publish/published-to-wrong-port", healthy=FROM_CLIENT)
+@fault("73", "Published to the wrong port", LOCALLY, "publish/published-to-wrong-port", healthy=TO_SUBJECT)
 def published_to_wrong_port(fleet: Fleet) -> Iterator[None]:
     with fleet.subject("--publish", f"{SUBJECT_PORT}:80"):
         yield
 
 
-@fault("74", "Not published", LOCALLY, "publish/not-published", healthy=FROM_CLIENT)
+@fault("74", "Not published", LOCALLY, "publish/not-published", healthy=TO_SUBJECT)
 def not_published(fleet: Fleet) -> Iterator[None]:
     with fleet.subject():
         yield
 
 
-@fault("75", "localhost is ::1", f"http://[::1]:{SUBJECT_PORT}/", "client/localhost-is-ipv6", healthy=FROM_CLIENT)
+@fault("75", "localhost is ::1", f"http://[::1]:{SUBJECT_PORT}/", "client/localhost-is-ipv6", healthy=TO_SUBJECT)
 def localhost_is_ipv6(fleet: Fleet) -> Iterator[None]:
     with fleet.subject("--publish", f"0.0.0.0:{SUBJECT_PORT}:{PORT}"):
         yield

@@ -9,9 +9,7 @@ from ipaddress import ip_network
 
 from tests.lab.fault import fault
 from tests.lab.fleet import CLIENT, HERE, LAN, PORT, WEB, Fleet, changed, rule, setting
-
-ASKS = "lab-web-1"
-FROM_CLIENT = f"--from {CLIENT} --to {WEB}:{PORT}"
+from tests.lab.questions import FROM_CLIENT
 
 
 @contextlib.contextmanager
@@ -30,7 +28,7 @@ def forgotten_neighbours(fleet: Fleet) -> Iterator[None]:
         forget()
 
 
-@fault("u1", "A filter at the veth's ingress takes packets elsewhere (tc)", ASKS, "link")
+@fault("u1", "A filter at the veth's ingress takes packets elsewhere (tc)", WEB, "link")
 def stolen_at_ingress(fleet: Fleet) -> Iterator[None]:
     veth, host = fleet.veth(WEB), fleet.lab.host
     host("ip", "link", "add", "sink", "type", "ifb")
@@ -43,7 +41,7 @@ def stolen_at_ingress(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("u2", "A queue that lets nothing through (tc)", ASKS, "link")
+@fault("u2", "A queue that lets nothing through (tc)", WEB, "link")
 def strangled(fleet: Fleet) -> Iterator[None]:
     veth = fleet.veth(WEB)
     qdisc = f"dev {veth} root"
@@ -65,7 +63,7 @@ def prohibited(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("u5", "ARP off inside", ASKS, "link")
+@fault("u5", "ARP off inside", WEB, "link")
 def arp_off(fleet: Fleet) -> Iterator[None]:
     with changed(fleet.into(WEB), "ip link set eth0 arp off", "ip link set eth0 arp on"), forgotten_neighbours(fleet):
         yield
@@ -77,13 +75,13 @@ def raw_drop(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("u7", "A drop in the bridge's own filter", ASKS, "filter")
+@fault("u7", "A drop in the bridge's own filter", WEB, "filter")
 def bridge_family_drop(fleet: Fleet) -> Iterator[None]:
     with rule(fleet.lab.host, f"-I INPUT -i {fleet.veth(WEB)} -j DROP", tool="ebtables"):
         yield
 
 
-@fault("u8", "The server's process is stopped by a signal", ASKS, "accept-queue")
+@fault("u8", "The server's process is stopped by a signal", WEB, "accept-queue")
 def process_stopped(fleet: Fleet) -> Iterator[None]:
     pid = fleet.lab.pid(WEB)
     with changed(fleet.lab.host, f"kill -STOP {pid}", f"kill -CONT {pid}"):
@@ -101,13 +99,13 @@ def duplicate_address(fleet: Fleet) -> Iterator[None]:
     fleet.lab.inside(CLIENT, "ip", "neigh", "del", web, "dev", "eth0", check=False)
 
 
-@fault("u10", "arp_ignore = 8 inside", ASKS, "neighbour")
+@fault("u10", "arp_ignore = 8 inside", WEB, "neighbour")
 def arp_ignored(fleet: Fleet) -> Iterator[None]:
     with setting(fleet.into(WEB), "ipv4/conf/eth0/arp_ignore", "8"), forgotten_neighbours(fleet):
         yield
 
 
-@fault("u11", "A program at the driver drops everything (XDP)", ASKS, "link")
+@fault("u11", "A program at the driver drops everything (XDP)", WEB, "link")
 def xdp_drop(fleet: Fleet) -> Iterator[None]:
     # Attached to eth0: the last driver on the way in.
     program = [sys.executable, str(HERE / "xdp.py"), "eth0"]
@@ -115,7 +113,7 @@ def xdp_drop(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("u12", "DROP in the mangle table inside", ASKS, "filter-inside")
+@fault("u12", "DROP in the mangle table inside", WEB, "filter-inside")
 def mangle_drop_inside(fleet: Fleet) -> Iterator[None]:
     with rule(fleet.into(WEB), f"-t mangle -I PREROUTING -p tcp --dport {PORT} -j DROP"):
         yield

@@ -7,21 +7,20 @@ from collections.abc import Iterator
 
 from tests.lab.fault import fault
 from tests.lab.fleet import CLIENT, LAN, PORT, SUBJECT, WEB, Fleet, changed, rule
+from tests.lab.questions import FROM_CLIENT
 
-ASKS = "lab-web-1"
-FROM_CLIENT = f"--from {CLIENT} --to {WEB}:{PORT}"
 LOCAL_MAC = "02:42:0a:fe:fe:fe"
 """A MAC that nobody has; 02: is the range of those given locally."""
 
 
-@fault("41", "Host's end of the veth pair down", ASKS, "link/veth-down")
+@fault("41", "Host's end of the veth pair down", WEB, "link/veth-down")
 def veth_down(fleet: Fleet) -> Iterator[None]:
     veth = fleet.veth(WEB)
     with changed(fleet.lab.host, f"ip link set {veth} down", f"ip link set {veth} up"):
         yield
 
 
-@fault("42", "eth0 down", ASKS, "link/interface-down")
+@fault("42", "eth0 down", WEB, "link/interface-down")
 def interface_down(fleet: Fleet) -> Iterator[None]:
     inside = fleet.into(WEB)
     with default_route_kept(fleet), changed(inside, "ip link set eth0 down", "ip link set eth0 up"):
@@ -43,14 +42,14 @@ def veth_deleted(fleet: Fleet) -> Iterator[None]:
     fleet.lab.docker("network", "connect", LAN, SUBJECT)
 
 
-@fault("44", "Detached from the bridge", ASKS, "link/port-detached")
+@fault("44", "Detached from the bridge", WEB, "link/port-detached")
 def detached(fleet: Fleet) -> Iterator[None]:
     veth = fleet.veth(WEB)
     with changed(fleet.lab.host, f"ip link set {veth} nomaster", f"ip link set {veth} master {fleet.bridge}"):
         yield
 
 
-@fault("45", "Bridge down", ASKS, "link/bridge-down", tolerates=("route/route-shadowed",))
+@fault("45", "Bridge down", WEB, "link/bridge-down", tolerates=("route/route-shadowed",))
 def bridge_down(fleet: Fleet) -> Iterator[None]:
     with changed(fleet.lab.host, f"ip link set {fleet.bridge} down", f"ip link set {fleet.bridge} up"):
         yield
@@ -65,7 +64,7 @@ def ports_isolated(fleet: Fleet) -> Iterator[None]:
         yield
 
 
-@fault("47", "Spanning tree is still listening", ASKS, "link/port-not-forwarding")
+@fault("47", "Spanning tree is still listening", WEB, "link/port-not-forwarding")
 def stp_listening(fleet: Fleet) -> Iterator[None]:
     veth, bridge, host = fleet.veth(WEB), fleet.bridge, fleet.lab.host
     with changed(
@@ -81,7 +80,7 @@ def plug_again(fleet: Fleet, veth: str) -> None:
     fleet.lab.host("ip", "link", "set", veth, "master", fleet.bridge)
 
 
-@fault("48", "Learning and flooding off", ASKS, "link/port-not-flooding")
+@fault("48", "Learning and flooding off", WEB, "link/port-not-flooding")
 def neither_learning_nor_flooding(fleet: Fleet) -> Iterator[None]:
     port = f"bridge link set dev {fleet.veth(WEB)}"
     with changed(
@@ -122,7 +121,7 @@ def permanent_neighbour(fleet: Fleet, address: str) -> Iterator[None]:
         yield
 
 
-@fault("52", "Small MTU of the veth", ASKS, "link/mtu-mismatch")
+@fault("52", "Small MTU of the veth", WEB, "link/mtu-mismatch")
 def small_mtu(fleet: Fleet) -> Iterator[None]:
     veth = fleet.veth(WEB)
     with changed(fleet.lab.host, f"ip link set {veth} mtu 576", f"ip link set {veth} mtu 1500"):

@@ -14,8 +14,9 @@ from pathlib import Path
 import docker
 
 from fleetctl.engine.endpoint import find_endpoint
+from tests.e2e.project import wait_for
 from tests.fakes.tiny_image import tiny_image
-from tests.lab.laboratory import HOST_ADDRESS, OUTSIDE_ADDRESS, ROOT, Laboratory, wait_for
+from tests.lab.laboratory import HOST_ADDRESS, OUTSIDE_ADDRESS, ROOT, Laboratory
 
 HERE = Path(__file__).resolve().parent
 PORT = 8080
@@ -25,6 +26,8 @@ LAN, SIDE = "lab_lan", "lab_side"
 OUTSIDE_PORT = 8000
 SUBJECT_PORT = 18090
 """Host port where a fault publishes the subject."""
+WRONG_MAC = "02:00:00:00:be:ef"
+"""Nobody's."""
 DESCRIPTION = """
 name: lab
 services:
@@ -123,7 +126,7 @@ class Fleet:
     def subject_listens(self, port: int) -> bool:
         """Whether the subject waits for connections on that port, TCP or UDP, at any address (proc_pid_net(5))."""
         pid = self.lab.pid(SUBJECT)
-        tables = (Path(f"/proc/{pid}/net/{protocol}") for protocol in ("tcp", "udp"))
+        tables = (Path(f"/proc/{pid}/net/{protocol}") for protocol in ("tcp", "tcp6", "udp"))
         return pid != 0 and any(f":{port:04X} " in table.read_text() for table in tables)
 
     @contextlib.contextmanager

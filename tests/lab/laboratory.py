@@ -14,14 +14,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fleetctl.engine.endpoint import find_endpoint
+from tests.e2e.project import WORTH_WAITING, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 HOST_ADDRESS = "198.18.0.1"  # of the range for measuring networks (RFC 2544); these namespaces know no other network
@@ -29,9 +29,6 @@ OUTSIDE_ADDRESS = "198.18.0.2"
 REMOTE_ENDPOINT = f"{HOST_ADDRESS}:2375"
 """Where the engine answers those who are outside, without TLS: nobody but the laboratory can reach it. It has to be
 told --tls=false, or it waits for 15 s to frighten us."""
-PATIENCE = 60.0
-"""Seconds that a state may take to come about."""
-T = TypeVar("T")
 
 
 class Laboratory:
@@ -120,7 +117,7 @@ class Laboratory:
             return
         self._engine.send_signal(signal.SIGTERM)
         try:
-            self._engine.wait(timeout=PATIENCE)
+            self._engine.wait(timeout=WORTH_WAITING)
         except subprocess.TimeoutExpired:
             self._engine.kill()
             self._engine.wait()
@@ -193,15 +190,6 @@ def entering(namespace: str, command: Sequence[str]) -> list[str]:
 def run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: exit {done.returncode}\n{done.stderr}"
-
-
-def wait_for(what: str, condition: Callable[[], T], seconds: float = PATIENCE) -> T:
-    """The condition's first true value; fails when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.02)
-    return value
 
 
 def mounts_under(folder: Path) -> list[str]:

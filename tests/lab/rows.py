@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tests.lab.faults_address
 import tests.lab.faults_blind
-import tests.lab.faults_blind_more
+import tests.lab.faults_blind_containers
 import tests.lab.faults_blind_servers
 import tests.lab.faults_blind_wiring
 import tests.lab.faults_container

@@ -7,9 +7,10 @@ import re
 import subprocess
 from pathlib import Path
 
+from tests.e2e.project import wait_for
 from tests.lab.diagnosed import diagnose
 from tests.lab.fleet import CLIENT, WEB, Fleet
-from tests.lab.laboratory import control_groups, laboratory, mounts_under, wait_for
+from tests.lab.laboratory import control_groups, laboratory, mounts_under
 from tests.lab.rows import ROWS
 
 SETTINGS = ("find", "/proc/sys/net", "-type", "f", "-perm", "-200", "-exec", "grep", "-Hs", "", "{}", "+")
