@@ -26,7 +26,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def test_one_uuid_in_a_thousand_answers_of_three_workers(start: Start) -> None:
     """The UUID belongs to the instance: it is the same whichever worker answers, and it is a version 4."""
     instance = start("-w", "3")
-    instance.await_port()
+    wait_for("three workers are there", lambda: instance.log.count("Booting worker") == 3)
     with ThreadPoolExecutor(4) as clients:
         answers = list(clients.map(lambda _: instance.whoami(), range(1000)))
     assert len({answer["uuid"] for answer in answers}) == 1
