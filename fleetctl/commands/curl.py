@@ -16,6 +16,7 @@ from fleetctl.commands.options import (
 )
 from fleetctl.commands.session import opened, select_replicas
 from fleetctl.errors import FleetError, VerificationFailed
+from fleetctl.spec.wording import told
 
 if TYPE_CHECKING:
     from fleetctl.state.probes import ReplicaReply
@@ -60,9 +61,8 @@ def refuse_wrong_replies(replies: Sequence[ReplicaReply]) -> None:
     """Raise VerificationFailed that names every replica whose answer is wrong."""
     wrong = [reply for reply in replies if reply.error is not None]
     if wrong:
-        told = "; ".join(f"{reply.replica}: {reply.error}" for reply in wrong[:5])
-        more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        reasons = told(f"{reply.replica}: {reply.error}" for reply in wrong)
         raise VerificationFailed(
-            f"{len(wrong)} of {len(replies)} replicas did not answer as they should: {told}{more}",
+            f"{len(wrong)} of {len(replies)} replicas did not answer as they should: {reasons}",
             hint=f"see 'fleetctl logs {wrong[0].service}' and 'fleetctl inspect-network'",
         )

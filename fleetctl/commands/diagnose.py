@@ -7,6 +7,7 @@ import click
 from fleetctl.commands.options import FleetSource, fleet_options, format_option
 from fleetctl.commands.session import opened
 from fleetctl.errors import ConfigError, FleetError, VerificationFailed
+from fleetctl.spec.wording import listed
 
 
 @click.command("diagnose", short_help="Say why a server does not answer: the broken hop and its cure.")
@@ -46,8 +47,7 @@ def command(
             note(reason)
     broken = [one for one in verdicts if one.reachable is False]
     if broken:
-        told = ", ".join(one.target.name for one in broken[:5])
-        more = f" and {len(broken) - 5} more" if len(broken) > 5 else ""
-        raise VerificationFailed(f"{len(broken)} of {len(verdicts)} targets do not answer as they should: {told}{more}")
+        names = listed(one.target.name for one in broken)
+        raise VerificationFailed(f"{len(broken)} of {len(verdicts)} targets do not answer as they should: {names}")
     if any(one.reachable is None for one in verdicts):
         raise FleetError("not every target could be asked from here", hint="\n".join(vantage.reasons) or None)

@@ -146,14 +146,14 @@ def conclude(report: RunReport, number: int, command: str) -> None:
 def interrupted(report: RunReport, number: int, command: str) -> Interrupted:
     """Says what was done and what is left."""
     from fleetctl.plan.actions import target, verb
+    from fleetctl.spec.wording import told
 
     done = sum(result.status == "done" for result in report.results)
     failed = f"{len(report.failures)} failed; " if report.failures else ""
     left = [result.step for result in report.results if result.status == "skipped"]
-    shown = "; ".join(f"{verb(step.action)} {target(step.action)}" for step in left[:4])
-    more = f"; and {len(left) - 4} more" if len(left) > 4 else ""
+    shown = told(f"{verb(step.action)} {target(step.action)}" for step in left)
     return Interrupted(
-        f"interrupted after {done} steps; {failed}{len(left)} left{f': {shown}{more}' if left else ''}",
+        f"interrupted after {done} steps; {failed}{len(left)} left{f': {shown}' if left else ''}",
         signal_number=number,
         hint=f"nothing is lost: run 'fleetctl {command}' again to go on, or 'fleetctl down' to take it down",
     )

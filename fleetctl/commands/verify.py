@@ -17,6 +17,7 @@ from fleetctl.commands.options import (
 )
 from fleetctl.commands.session import opened, stoppable
 from fleetctl.errors import FleetError, Interrupted, VerificationFailed
+from fleetctl.spec.wording import told
 
 if TYPE_CHECKING:
     from fleetctl.inquiry.verification import Wanted, Watch
@@ -180,9 +181,8 @@ def refuse_faults(found: Sequence[Verified]) -> None:
     """Raise VerificationFailed that says what is wrong and with which replica, where anything is."""
     faults = [fault for one in found for fault in one.distribution.faults]
     if faults:
-        told = "; ".join(dict.fromkeys(fault.message for fault in faults[:5]))
-        more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
+        messages = dict.fromkeys(fault.message for fault in faults)
         hints = dict.fromkeys(HINTS[fault.kind] for fault in faults)
-        raise VerificationFailed(f"{told}{more}", hint="\n".join(hints))
+        raise VerificationFailed(told(messages), hint="\n".join(hints))
     if not found:
         raise FleetError("nothing was asked")

@@ -26,3 +26,10 @@ def listed(items: Iterable[object], most: int = 6) -> str:
     texts = [str(item) for item in items]
     more = f" and {len(texts) - most} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more
+
+
+def told(sentences: Iterable[str], most: int = 5) -> str:
+    """The first few parts of a message, each of several words, and how many more there are."""
+    texts = list(sentences)
+    more = f"; and {len(texts) - most} more" if len(texts) > most else ""
+    return "; ".join(texts[:most]) + more

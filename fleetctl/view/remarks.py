@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fleetctl.spec.wording import listed
 from fleetctl.state.network import Attachment, WiredNetwork
 from fleetctl.view.facts import losses, publication
 from fleetctl.view.text import safe
@@ -27,8 +28,7 @@ def remarks(network: WiredNetwork) -> Iterator[str]:
         if len(replicas) == len(network.attachments) > 1:
             yield safe(f"every replica: {remark}")
             continue
-        more = f" and {len(replicas) - NAMED} more" if len(replicas) > NAMED else ""
-        yield safe(f"{', '.join(replicas[:NAMED])}{more}: {remark}")
+        yield safe(f"{listed(replicas, NAMED)}: {remark}")
 
 
 def remarks_on(attachment: Attachment, network: WiredNetwork) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from fleetctl.plan.rotation import Pools
 from fleetctl.spec.model import Service
+from fleetctl.spec.wording import listed
 from fleetctl.state.observed import Replica
 from fleetctl.state.rotation import Rotation, Server, Traffic, service_in
 from fleetctl.view.documents import SCHEMA, Document
@@ -40,8 +41,6 @@ CHECKS = {
 """What a health check said -> what that means, as far as it is bad (HAProxy Management Guide, 9.1, check_status)."""
 WORST_FIRST = ("out", "maintenance", "draining", "down", "ready")
 """How a replica that runs can stand with a balancer."""
-MOST = 6
-"""Pools that a title names."""
 
 
 def standing(pools: Pools | None, replica: Replica) -> str | None:
@@ -74,8 +73,7 @@ def title(balancer: Replica, service: Service, rotation: Rotation) -> str:
     """ "fleet-balancer-1 balances web:8080 (roundrobin)"."""
     algorithms = {one.pool: one.algorithm for one in service.balance}
     names = [f"{name} ({algorithms[name]})" if name in algorithms else name for name in rotation.servers]
-    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-    return f"{balancer.name} balances {', '.join(names[:MOST])}{more}"
+    return f"{balancer.name} balances {listed(names)}"
 
 
 def server_rows(rotation: Rotation, replicas: Sequence[Replica]) -> Iterator[tuple[str, ...]]:

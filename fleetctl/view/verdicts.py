@@ -11,6 +11,7 @@ from rich.text import Text
 
 from fleetctl.diagnosis.causes import HOPS
 from fleetctl.diagnosis.scene import Finding, Judged, Verdict
+from fleetctl.spec.wording import listed
 from fleetctl.view.text import safe
 
 GOOD, BAD, UNSURE, UNKNOWN = ("✓", "green"), ("✗", "red"), ("!", "yellow"), ("?", "yellow")
@@ -169,10 +170,8 @@ def ways(verdict: Verdict) -> Iterator[Line]:
         alike.setdefault((one.good, told), []).append(one.way.source)
     for (good, told), every in alike.items():
         sources = list(dict.fromkeys(every))
-        more = f" and {len(sources) - WAYS} more" if len(sources) > WAYS else ""
         style = {True: "green", False: "red", None: "yellow"}[good]
-        listed = safe(", ".join(sources[:WAYS]))
-        yield Line(Text("  from "), Text.assemble(listed, more, ": ", (safe(told), style)))
+        yield Line(Text("  from "), Text.assemble(safe(listed(sources, WAYS)), ": ", (safe(told), style)))
 
 
 def explained(one: Finding) -> Iterator[Line]:
