@@ -20,7 +20,7 @@ from fleetctl.plan.images import plan_images
 from fleetctl.plan.networks import chooses_subnets
 from fleetctl.plan.order import select_services
 from fleetctl.plan.outcome import Listener, RunReport
-from fleetctl.plan.power import plan_wait
+from fleetctl.plan.power import plan_wait, plan_wake
 from fleetctl.plan.release import describe_return, failed_updates, former_release, with_returns
 from fleetctl.plan.replicas import plan_replicas
 from fleetctl.plan.rotation import balancers_of
@@ -165,13 +165,15 @@ def undo(work: Work, service: Service, release: Release) -> RunReport:
 def wake_balancers(work: Work, observed: Observed) -> RunReport:
     """Bring those balancers to run that are paused or between two restarts. Before one can be asked who is in its
     rotation nobody can be taken out of it, and it would come back with replicas that are gone."""
-    hung = {one.service for one in balancers_of(work.fleet, observed) if one.state not in (*AT_REST, "running")}
-    if not hung:
-        return RunReport()
+    balancers = balancers_of(work.fleet, observed)
+    woken = work.run(plan_wake(work.fleet, [one for one in balancers if one.state == "paused"]))
+    hung = {one.service for one in balancers if one.state not in (*AT_REST, "running", "paused")}
+    if not hung or woken.failures or woken.interrupted:
+        return woken
     wishes = Wishes(services=tuple(sorted(hung)), dependencies=False, grace=work.order.wishes.grace)
     # They need not be among those that the run was asked for, so their images have not been looked for.
     seen = work.look(select_services(work.fleet, hung, dependencies=False))
-    return work.run(plan_replicas(work.fleet, seen, wishes))
+    return woken + work.run(plan_replicas(work.fleet, seen, wishes))
 
 
 def converge(work: Work, observed: Observed, services: Sequence[Service]) -> RunReport:

@@ -34,19 +34,24 @@ def published_address(replica: Replica, container_port: int, host: str) -> tuple
         if port.container_port != container_port or port.protocol != "tcp" or port.host_port is None:
             continue
         if port.host_ip in ANYWHERE:
-            return host, port.host_port
+            return "::1" if port.host_ip == "::" and host == LOOPBACK else host, port.host_port
         if port.host_ip and (is_loopback(host) or not is_loopback(port.host_ip)):
             return port.host_ip, port.host_port
     return None
 
 
 def entrances_of(replica: Replica, service: Service, host: str | None) -> tuple[str, ...]:
-    """The URLs at which the host of the engine answers for a replica, `host` as in `address_of`."""
-    ports = [balance.port for balance in service.balance]
+    """The URLs at which the host of the engine answers for a replica, with the name that a balancer has to be asked
+    for, if any; `host` as in `address_of`."""
+    wanted = [(balance.port, "", balance.host) for balance in service.balance]
     if service.http is not None:
-        ports.append(service.http.port)
-    found = (published_address(replica, port, host or LOOPBACK) for port in dict.fromkeys(ports))
-    return tuple(f"http://{authority_of(*address)}" for address in found if address is not None)
+        wanted.append((service.http.port, service.http.path.removeprefix("/"), None))
+    found = []
+    for port, path, name in wanted:
+        address = published_address(replica, port, host or LOOPBACK)
+        if address is not None:
+            found.append(f"http://{authority_of(*address)}/{path}{f' for {name}' if name else ''}")
+    return tuple(found)
 
 
 def is_loopback(host: str) -> bool:

@@ -104,7 +104,7 @@ TOLD = 3
 def tell_traffic(report: RunReport) -> None:
     """Say which requests were cut, who had to be killed, and what the balancers counted meanwhile."""
     from fleetctl.plan.actions import target
-    from fleetctl.spec.wording import listed
+    from fleetctl.spec.wording import counted, listed
     from fleetctl.view.terminal import note, warn
 
     told: dict[str, list[str]] = {}
@@ -114,7 +114,7 @@ def tell_traffic(report: RunReport) -> None:
     for what, names in told.items():
         warn(f"{listed(names, TOLD)}: {what}")
     for name, traffic in report.traffic.items():
-        requests = f"{traffic.requests:,} {'request' if traffic.requests == 1 else 'requests'}"
+        requests = counted(traffic.requests, "request")
         again = f", {traffic.retried:,} asked again" if traffic.retried else ""
         note(f"{name}: {requests} meanwhile, {traffic.failed:,} failed{again}")
 

@@ -107,8 +107,8 @@ def launch(fleet: Fleet, order: Order, *, output: str = "table", yes: bool = Fal
 
     def work(engine: DockerHost, progress: Progress, stop: threading.Event) -> RunReport:
         def prepare(plan: Plan) -> None:
-            ask(plan, progress)
             progress.prepare(plan)
+            ask(plan, progress)
 
         report = deploy(fleet, engine, progress, order, stop=stop, prepare=prepare)
         if report.failures or report.interrupted:
@@ -192,8 +192,9 @@ def take_picture(fleet: Fleet, engine: DockerHost) -> Picture:
         for attachment in network.attachments
         if attachment.veth is not None
     }
+    mute = {reply.replica for reply in replies if reply.error is not None}
     entrances: dict[str, tuple[str, ...]] = {}
     for replica, service in pairs:
-        if replica.state == "running":
+        if replica.state == "running" and replica.name not in mute:
             entrances[service.name] = entrances.get(service.name, ()) + entrances_of(replica, service, engine.host)
     return Picture(replicas, replies, veths, entrances)

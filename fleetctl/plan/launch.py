@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from fleetctl.errors import FleetError
 from fleetctl.plan.actions import (
     AwaitReplica,
     ConfigureBalancer,
@@ -19,6 +20,7 @@ from fleetctl.plan.reasons import changed_keys
 from fleetctl.plan.rotation import Pools, plan_entry
 from fleetctl.plan.steps import Draft
 from fleetctl.plan.wishes import Wishes
+from fleetctl.spec.balance import CONFIGURATION
 from fleetctl.spec.model import Fleet, Membership, Service
 from fleetctl.state.observed import ObservedImage, Release, Replica
 
@@ -51,8 +53,11 @@ class ServiceWork:
         return f"{self.service.name}-{number}"
 
     def creation(self, number: int, container_name: str) -> CreateReplica:
-        """What makes one replica, in the first of its networks."""
+        """What makes one replica, in the first of its networks. Raises FleetError for a balancer whose image
+        is none."""
         service = self.service
+        if service.balance:
+            refuse_other_than_balancer(service, self.image)
         first = next(iter(service.networks), None)
         return CreateReplica(
             fleet=self.fleet.name,
@@ -67,6 +72,15 @@ class ServiceWork:
             volumes={key: volume.engine_name for key, volume in self.fleet.volumes.items()},
             previous=self.previous,
             restored=self.wishes.restoring,
+        )
+
+
+def refuse_other_than_balancer(service: Service, image: ObservedImage) -> None:
+    """Raise FleetError for an image that keeps no balancer's settings, before its predecessor is gone for it."""
+    if image.volumes is not None and CONFIGURATION not in image.volumes:
+        raise FleetError(
+            f"{image.reference}, the image of {service.name}, is no balancer: it has no volume {CONFIGURATION}",
+            hint="the image of a balancer is made from images/balancer: build it from there",
         )
 
 

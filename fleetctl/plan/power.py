@@ -70,12 +70,12 @@ def plan_restart(fleet: Fleet, observed: Observed, services: Sequence[Service], 
     before: tuple[str, ...] = ()
     because = "restart was asked for"
     for service in services:
-        running = [one for one in observed.of_service(service.name) if one.state == "running"]
-        if len(running) == 1 and (service.http or service.balance):
-            draft.notices.append(
-                f"{running[0].name} serves alone: {service.name} does not answer until it is ready again"
-            )
-        for replica in observed.of_service(service.name):
+        replicas = observed.of_service(service.name)
+        # Whoever comes before it in the order is ready again by then.
+        if [one for one in replicas if one.state == "running"] == [*replicas[:1]] and (service.http or service.balance):
+            alone = f"{replicas[0].name} serves alone: {service.name} does not answer until it is ready again"
+            draft.notices.append(alone)
+        for replica in replicas:
             after, _ = plan_leave(draft, rotations.pools(service.name), replica, because, after=before)
             step = draft.add(RestartReplica(ref(replica), grace=grace), because, after=after)
             before = (await_and_enter(draft, fleet, rotations, service, replica, because, after=step),)
@@ -90,6 +90,15 @@ def await_and_enter(
     ready = (draft.add(awaited, because, after=(after,)),)
     pools = rotations.pools(service.name)
     return (ready + plan_entry(draft, pools, replica.label, ref(replica), because, after=ready))[-1]
+
+
+def plan_wake(fleet: Fleet, replicas: Iterable[Replica]) -> Plan:
+    """Wake replicas that are paused, whatever else is to become of them, and wait until they are ready."""
+    draft = Draft()
+    for replica in replicas:
+        woken = draft.add(UnpauseReplica(ref(replica)), "it is paused")
+        draft.add(AwaitReplica(ref(replica), fleet.services[replica.service]), "it is paused", after=(woken,))
+    return draft.plan()
 
 
 def plan_wait(fleet: Fleet, replicas: Iterable[Replica]) -> Plan:

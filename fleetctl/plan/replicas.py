@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from fleetctl.errors import FleetError
 from fleetctl.plan.actions import (
     CreateReplica,
     Ref,
@@ -21,12 +20,11 @@ from fleetctl.plan.launch import (
 )
 from fleetctl.plan.networks import plan_doubles, plan_networks, plan_volumes
 from fleetctl.plan.order import select_services
-from fleetctl.plan.rollout import plan_replacements
+from fleetctl.plan.rollout import holds_port, plan_replacements
 from fleetctl.plan.rotation import Rotations, plan_strays
 from fleetctl.plan.steps import Draft, Plan, Step
 from fleetctl.plan.teardown import plan_removal
 from fleetctl.plan.wishes import Wishes
-from fleetctl.spec.balance import CONFIGURATION
 from fleetctl.spec.digest import replica_digests
 from fleetctl.spec.model import Fleet, Service
 from fleetctl.state.observed import Observed, ObservedImage, Release, Replica
@@ -90,7 +88,8 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
         )
         first = len(draft.steps)
         reached[service.name] = plan_service(draft, work, observed, networks.removed)
-        plan_replacements(draft, work, reached[service.name])
+        others = [replica for replica in observed.replicas if replica.service != service.name]
+        plan_replacements(draft, work, reached[service.name], others)
         plan_strays(draft, work.pools, observed.of_service(service.name))
         steps[service.name] = tuple(step.id for step in draft.steps[first:])
     settings = rotations.plan_settings(draft, staying(works, observed, networks.removed), steps)
@@ -105,8 +104,6 @@ def describe_work(
 ) -> ServiceWork:
     """The service and what a replica of it would be made from; what comes before its steps is added later."""
     image = observed.images.get(service.image) or ObservedImage(service.image, id="unknown")
-    if service.balance:
-        refuse_other_than_balancer(service, image)
     digests = replica_digests(
         service,
         image_id=image.id,
@@ -115,15 +112,6 @@ def describe_work(
     )
     previous = previous_release(observed.of_service(service.name), digests)
     return ServiceWork(fleet, service, image, network_refs, digests, wishes, previous=previous)
-
-
-def refuse_other_than_balancer(service: Service, image: ObservedImage) -> None:
-    """Raise FleetError for an image that keeps no balancer's settings, before its predecessor is gone for it."""
-    if image.volumes is not None and CONFIGURATION not in image.volumes:
-        raise FleetError(
-            f"{image.reference}, the image of {service.name}, is no balancer: it has no volume {CONFIGURATION}",
-            hint="the image of a balancer is made from images/balancer: build it from there",
-        )
 
 
 def previous_release(replicas: Sequence[Replica], digests: Mapping[str, str]) -> Release | None:
@@ -182,7 +170,10 @@ def plan_service(draft: Draft, work: ServiceWork, observed: Observed, removed: M
     kept.sort(key=lambda replica: (is_outdated(replica, work.digests), replica.number))
     for replica in kept[wanted:]:
         because = f"{wanted} {plural(wanted)} wanted"
-        plan_removal(draft, replica, because, grace=work.wishes.grace, pools=work.pools)
+        gone = plan_removal(draft, replica, because, grace=work.wishes.grace, pools=work.pools)
+        if any(port.published and holds_port(replica, port) for port in work.service.ports):
+            # Its successors may need that one.
+            reached.cleared.append(gone)
     kept = sorted(kept[:wanted], key=lambda replica: replica.number)
     for replica in kept:
         plan_kept(draft, work, replica, reached, after=freed.get(replica.number, ()))

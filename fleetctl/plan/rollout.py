@@ -13,22 +13,23 @@ from fleetctl.plan.steps import Draft
 from fleetctl.plan.subnets import spare_addresses
 from fleetctl.plan.teardown import plan_removal
 from fleetctl.spec.model import PortMapping, Service
-from fleetctl.state.observed import AT_REST, Replica
+from fleetctl.state.observed import ANYWHERE, AT_REST, Replica
 
 NEXT = ".next"
 """Ending of a container's name while it waits to take over from the old one of the same number."""
 
 
-def plan_replacements(draft: Draft, work: ServiceWork, reached: Reached) -> None:
+def plan_replacements(draft: Draft, work: ServiceWork, reached: Reached, others: Sequence[Replica] = ()) -> None:
     """Replace the outdated replicas in batches of `parallelism`; a batch begins when the one before it is through.
+    `others` are the replicas of other services.
     With the failure actions `pause` and `rollback` no batch begins once more than `max_failure_ratio` of the replicas
     have failed; `continue` goes on."""
     policy, outdated = work.service.update, reached.outdated
-    conflict = why_side_by_side_is_impossible(work, [old.replica for old in outdated])
+    conflict = why_side_by_side_is_impossible(work, [old.replica for old in outdated], others)
     stop_first = policy.order == "stop-first" or conflict is not None
     size = policy.parallelism or max(1, len(outdated))
-    if conflict is not None and size >= len(outdated) >= work.service.replicas:
-        tell_gap(draft, work, outdated, conflict)
+    if conflict is not None and policy.order != "stop-first":
+        tell_gap(draft, work, [old.replica for old in outdated], size, conflict)
     replaced: list[Replacement] = []
     for start in range(0, len(outdated), size):
         after, behind = between_batches(draft, work, replaced) if start else ((), ())
@@ -40,13 +41,13 @@ def plan_replacements(draft: Draft, work: ServiceWork, reached: Reached) -> None
         ]
 
 
-def tell_gap(draft: Draft, work: ServiceWork, outdated: Sequence[Outdated], conflict: str) -> None:
-    """Say beforehand that nobody will answer for a while, where that is not what the file asks for."""
-    service = work.service
-    serving = [old.replica.name for old in outdated if old.replica.state not in AT_REST]
-    if serving and service.update.order != "stop-first":
+def tell_gap(draft: Draft, work: ServiceWork, outdated: Sequence[Replica], size: int, conflict: str) -> None:
+    """Say beforehand that nobody will answer for a while: where all that serve are outdated, and stopped at once."""
+    serving = [replica.name for replica in outdated if replica.state == "running"]
+    together = all(replica.state != "running" for replica in outdated[size:])
+    if serving and together and len(outdated) >= work.service.replicas:
         whom = "its successor is" if len(serving) == 1 else "their successors are"
-        how = f"stopped before {whom} ready, as {conflict}; {service.name} does not answer meanwhile"
+        how = f"stopped before {whom} ready, as {conflict}; {work.service.name} does not answer meanwhile"
         draft.notices.append(f"{', '.join(serving)}: {how}")
 
 
@@ -121,18 +122,23 @@ def replace_one(
     return Replacement(launch.serving, last)
 
 
-def why_side_by_side_is_impossible(work: ServiceWork, outdated: Sequence[Replica]) -> str | None:
-    """What old and new would fight for; None where they can exist at the same time."""
+def why_side_by_side_is_impossible(
+    work: ServiceWork, outdated: Sequence[Replica], others: Sequence[Replica]
+) -> str | None:
+    """What the new replicas would fight for with the outdated ones, or with those of `others`, which may themselves
+    wait for what one of ours holds; None where all can exist at the same time."""
     service = work.service
     for port in service.ports:
         if port.published is not None:
             first, last = port.published
             held = sum(holds_port(replica, port) for replica in outdated)
-            if last - first + 1 < service.replicas + min(surge(service), held):
+            wanted = service.replicas + min(surge(service), held) + sum(holds_port(replica, port) for replica in others)
+            if last - first + 1 < wanted:
                 return f"both would need host port {first if first == last else f'{first}-{last}'}"
     for key, membership in service.networks.items():
-        if membership.ipv4_address and any(holds_address(replica, membership.ipv4_address) for replica in outdated):
-            return f"both would need the address {membership.ipv4_address}"
+        address, network = membership.ipv4_address, work.network_refs[key].name
+        if address and any(holds_address(replica, network, address) for replica in (*outdated, *others)):
+            return f"both would need the address {address}"
         if surge(service) > spare_addresses(work.fleet, work.fleet.networks[key]):
             return f"network {key} has no address to spare"
     return None
@@ -140,15 +146,28 @@ def why_side_by_side_is_impossible(work: ServiceWork, outdated: Sequence[Replica
 
 def holds_port(replica: Replica, port: PortMapping) -> bool:
     """Whether it has, or comes to have again, a host port of this mapping."""
-    if replica.state not in ("running", "paused"):
+    if replica.state not in SHOWN:
         return replica.state not in AT_REST
     first, last = port.published or (0, 0)
-    held = (one.host_port for one in replica.ports if one.protocol == port.protocol)
-    return any(first <= number <= last for number in held if number is not None)
+    return any(
+        first <= one.host_port <= last
+        and one.protocol == port.protocol
+        and (one.host_ip == port.host_ip or one.host_ip in ANYWHERE or port.host_ip in ANYWHERE)
+        for one in replica.ports
+        if one.host_port is not None
+    )
 
 
-def holds_address(replica: Replica, address: str) -> bool:
-    return any(endpoint.ipv4 in (address, None) for endpoint in replica.endpoints.values())
+def holds_address(replica: Replica, network_name: str, address: str) -> bool:
+    """Whether it has, or comes to have again, this address."""
+    endpoint = replica.endpoints.get(network_name)
+    if endpoint is None or replica.state in AT_REST:
+        return False
+    return endpoint.ipv4 == address if replica.state in SHOWN else endpoint.ipv4 in (address, None)
+
+
+SHOWN = ("running", "paused")
+"""The states in which the engine shows what ports and addresses a container has."""
 
 
 def surge(service: Service) -> int:

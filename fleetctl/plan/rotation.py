@@ -72,19 +72,21 @@ class Rotations:
                 found.append(Pool(Ref(balancer.name, id=balancer.id), name, port, patience, servers))
         return tuple(pool for pool in found if pool.port)
 
-    def plan_settings(self, draft: Draft, staying: Collection[str], behind: Mapping[str, tuple[str, ...]]) -> list[str]:
+    def plan_settings(self, draft: Draft, staying: Collection[str], done: Mapping[str, tuple[str, ...]]) -> list[str]:
         """Add the steps that give the balancers whose ids are in `staying` the settings of fleet.yaml where they have
-        others; the rest keep theirs until they are replaced or removed. Those that a balancer is to serve are there by
-        then: `behind` are the steps of each service. Returns the steps."""
-        steps = []
+        others; the rest keep theirs until they are replaced or removed. `done` are the steps of each service: those
+        that a balancer is to serve are there by then, and where one failed those that are there instead are not made
+        for these settings, so that they stay as they are. Returns the steps."""
+        steps, cleanup = [], {step.id for step in draft.steps if step.only_if_failed}
         for balancer in self.balancers():
             service = self.fleet.services[balancer.service]
             if balancer.id in staying and not self.observed.rotations[balancer.id].settled:
                 action = ConfigureBalancer(Ref(balancer.name, id=balancer.id), service.balance, running=True)
-                before = tuple(step for one in service.balance for step in behind.get(one.service, ()))
+                before = [one for balance in service.balance for one in done.get(balance.service, ())]
                 because = f"services.{service.name}.x-fleet.balance changed"
                 asked = self.plan_questions(draft, service, staying, because)
-                steps.append(draft.add(action, because, after=asked, behind=tuple(dict.fromkeys(before))))
+                after = (*asked, *(step for step in dict.fromkeys(before) if step not in cleanup))
+                steps.append(draft.add(action, because, after=after))
         return steps
 
     def plan_questions(

@@ -81,7 +81,7 @@ def _with_balance(
             _check_distinct(here, found[-1], taken)
     _check_directory(site.at("services", balancer.name), balancer)
     if len(found) == len(entries):
-        _check_ports(site.at("services", balancer.name, "ports"), balancer, {entry.port for entry in found})
+        _check_ports(site.at("services", balancer.name, "ports"), shape, balancer, {entry.port for entry in found})
     return replace(balancer, balance=tuple(found), origins={**balancer.origins, **origins})
 
 
@@ -190,13 +190,15 @@ def _check_directory(site: Site, balancer: Service) -> None:
             site.at(key).report(f"{target} is where a balancer keeps its configuration", "mount it elsewhere")
 
 
-def _check_ports(site: Site, balancer: Service, listening: Set[int]) -> None:
+def _check_ports(site: Site, shape: ServiceShape, balancer: Service, listening: Set[int]) -> None:
     """A published port that leads to one on which the balancer does not listen would answer nobody."""
-    for port in balancer.ports:
-        if port.target not in listening:
-            listed = ", ".join(str(one) for one in sorted(listening))
-            site.report(
-                f"port {port.target} of the balancer is published, but it listens on {listed}",
+    single = len(shape.ports or ()) == len(balancer.ports)  # no ranges: each entry is one port
+    for index, port in enumerate(balancer.ports):
+        if port.target not in listening or port.protocol != "tcp":
+            listed = ", ".join(f"{one}/tcp" for one in sorted(listening))
+            place = site.at(index) if single else site
+            place.report(
+                f"port {port.target}/{port.protocol} of the balancer is published, but it listens on {listed}",
                 "publish that one, or write port in x-fleet.balance",
             )
 

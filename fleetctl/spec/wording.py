@@ -17,8 +17,8 @@ def shown(text: str, limit: int = 60) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """So many of them: "1 replica", "3 replicas"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """So many of them: "1 replica", "3,000 replicas"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def listed(items: Iterable[object], most: int = 6) -> str:

@@ -59,6 +59,7 @@ class Progress:
         self.began = time.monotonic()
         self.running: dict[str, tuple[str, str, float]] = {}
         self.done: dict[str, list[str]] = {}
+        self.told: set[str] = set()
         self.live: Live | None = None
 
     def __enter__(self) -> Progress:
@@ -98,7 +99,9 @@ class Progress:
         with self.lock:
             self.total += sum(1 for _ in plan.shown())
         for notice in plan.notices:
-            warn(notice)
+            if notice not in self.told:
+                self.told.add(notice)
+                warn(notice)
 
     def building(self, reference: str, line: str) -> None:
         """One line of a build's or pull's output."""

@@ -53,6 +53,18 @@ def test_a_release_that_never_gets_ready_changes_nothing(balanced: Balanced) -> 
     assert balanced.serving() == ["web-1", "web-2"]
 
 
+def test_settings_that_come_with_a_release_which_fails_are_not_taken_over(balanced: Balanced) -> None:
+    """Those that go on serving would not answer at the other health path, and all be out of rotation at once."""
+    balanced.settle(balance=NO_RETRIES)
+    balanced.write_next(balance=NO_RETRIES, **{"x-fleet": {"http": {"port": PORT, "health_path": "/nowhere"}}})
+    with balanced.load() as running:
+        done = balanced.project.up("--wait-timeout", "1", code=1)
+        running.wait(60)
+    assert "/nowhere: HTTP 404" in done.stderr
+    assert_clean(running.result, instances=2)
+    assert balanced.serving() == ["web-1", "web-2"]
+
+
 def test_a_release_that_sickens_in_rotation_is_taken_out_again_and_fails_no_get(balanced: Balanced) -> None:
     """Retries repair what it answers with 503 until it is found out; the one that it was to replace stays."""
     balanced.settle()

@@ -21,5 +21,5 @@ def test_a_restart_says_beforehand_where_a_replica_serves_alone(tmp_path: Path) 
     provide_images(engine, fleet)
     assert not deploy(engine, fleet).failures
     assert notices_of_a_restart(engine, fleet) == ()
-    happen(engine, "kill f-web-1")
-    assert notices_of_a_restart(engine, fleet) == ("f-web-2 serves alone: web does not answer until it is ready again",)
+    happen(engine, "kill f-web-2")
+    assert notices_of_a_restart(engine, fleet) == ("f-web-1 serves alone: web does not answer until it is ready again",)
