@@ -217,10 +217,10 @@ class MemoryEngine:
         if port.published is None:
             return Published(port.target, port.protocol)
         alive = (one for one in self.replicas.values() if one.state not in ("exited", "dead"))
-        held = {published.host_port for one in alive for published in one.ports}
+        held = {(published.host_ip, published.host_port) for one in alive for published in one.ports}
         first, last = port.published
         for number in range(first, last + 1):
-            if number not in held:
+            if (port.host_ip, number) not in held:
                 return Published(port.target, port.protocol, port.host_ip, number)
         raise FleetError(f"port {first} is already allocated")
 
