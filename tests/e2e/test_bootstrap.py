@@ -13,6 +13,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from tests.fakes.ports import free_port
 from tests.fakes.tiny_image import tiny_image
 
 ROOT = Path(__file__).parents[2]
@@ -262,7 +263,7 @@ def fleet_name() -> Iterator[str]:
 
 
 def test_make_up_ends_with_a_running_fleet_and_again_has_nothing_to_do(fleet_name: str) -> None:
-    env = {"FLEET_NAME": fleet_name}
+    env = {"FLEET_NAME": fleet_name, "FLEET_PORT": str(free_port())}
     uuids = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
     first = run("make", "up", env=env)
