@@ -112,7 +112,11 @@ class Launch:
     rotation wherever its service is balanced, and was watched as long as the update policy asks for."""
 
     create: str
+    before_start: tuple[str, ...]
+    """What comes between the two."""
     start: str
+    cleared: str
+    """Removes it again where it could not be started."""
     ready: str
     serving: str
     trials: tuple[str, ...]
@@ -137,26 +141,24 @@ def plan_launch(
     creation = work.creation(number, container_name or work.container_name(number))
     create = draft.add(creation, because, after=work.after + after, behind=behind)
     made = Ref(creation.container_name, made_by=create)
-    before_start, may_fail = create, []
+    prepared: list[str] = []
     for key in list(service.networks)[1:]:
-        before_start = draft.add(
-            ConnectNetwork(made, work.network_refs[key], service.name, service.networks[key]),
-            f"services.{service.name}.networks names {key}",
-            after=(before_start,),
-        )
+        connection = ConnectNetwork(made, work.network_refs[key], service.name, service.networks[key])
+        named = f"services.{service.name}.networks names {key}"
+        prepared.append(draft.add(connection, named, after=(create, *prepared[-1:])))
     if service.balance:
         # It finds its servers when it starts, whatever became of the services that it balances.
         settled = ConfigureBalancer(made, service.balance)
-        before_start = draft.add(settled, because, after=(before_start,), behind=work.balanced)
-        may_fail.append(before_start)
-    start = draft.add(StartReplica(made), because, after=(before_start,))
-    draft.add(RemoveReplica(made), "it could not be started", behind=(start,), only_if_failed=(start, *may_fail))
+        prepared.append(draft.add(settled, because, after=(create, *prepared[-1:]), behind=work.balanced))
+    start = draft.add(StartReplica(made), because, after=(create, *prepared[-1:]))
+    may_fail = (*prepared, start)
+    cleared = draft.add(RemoveReplica(made), "it could not be started", behind=may_fail, only_if_failed=may_fail)
     ready = add_await(draft, work, made, because, after=(start,), monitor=0.0 if work.pools else monitor)
     entered = plan_entry(draft, work.pools, work.label(number), made, because, after=(ready,))
     trials = (ready, *entered)
     if entered and (monitor or len(entered) > 1):
         trials += (add_await(draft, work, made, because, after=entered, monitor=monitor, seen=True),)
-    return Launch(create, start, ready, trials[-1], trials, made)
+    return Launch(create, tuple(prepared), start, cleared, ready, trials[-1], trials, made)
 
 
 def add_await(

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fleetctl.plan.actions import Delay, RenameReplica, Tally
-from fleetctl.plan.launch import Outdated, Reached, ServiceWork, plan_launch
-from fleetctl.plan.rotation import plan_retreat
+from fleetctl.plan.actions import Delay, RemoveReplica, RenameReplica, StartReplica, StopReplica, Tally
+from fleetctl.plan.launch import Launch, Outdated, Reached, ServiceWork, plan_launch, ref
+from fleetctl.plan.rotation import plan_entry, plan_leave, plan_retreat
 from fleetctl.plan.steps import Draft
 from fleetctl.plan.subnets import spare_addresses
 from fleetctl.plan.teardown import plan_removal
@@ -25,20 +25,24 @@ def plan_replacements(draft: Draft, work: ServiceWork, reached: Reached, others:
     With the failure actions `pause` and `rollback` no batch begins once more than `max_failure_ratio` of the replicas
     have failed; `continue` goes on."""
     policy, outdated = work.service.update, reached.outdated
-    conflict = why_side_by_side_is_impossible(work, [old.replica for old in outdated], others)
-    stop_first = policy.order == "stop-first" or conflict is not None
+    olds = [old.replica for old in outdated]
+    conflict = why_side_by_side_is_impossible(work, olds, others)
     size = policy.parallelism or max(1, len(outdated))
     if conflict is not None and policy.order != "stop-first":
-        tell_gap(draft, work, [old.replica for old in outdated], size, conflict)
+        tell_gap(draft, work, olds, size, conflict)
     replaced: list[Replacement] = []
     for start in range(0, len(outdated), size):
         after, behind = between_batches(draft, work, replaced) if start else ((), ())
         # The former balancer is there until those that it balances are through.
         after, behind = (*reached.cleared, *after), (*behind, *work.balanced)
-        replaced += [
-            replace_one(draft, work, old, reached, stop_first=stop_first, after=after, behind=behind)
-            for old in outdated[start : start + size]
-        ]
+        for old in outdated[start : start + size]:
+            turn = Turn(old, after=(*after, *old.after), behind=behind)
+            if old.replica.state in AT_REST or any(holds_what_is_wanted(work, other) for other in others):
+                replaced.append(replace_removed(draft, work, turn, reached))
+            elif policy.order == "stop-first" or conflict is not None:
+                replaced.append(replace_stopped(draft, work, turn, reached))
+            else:
+                replaced.append(replace_running(draft, work, turn, reached))
 
 
 def tell_gap(draft: Draft, work: ServiceWork, outdated: Sequence[Replica], size: int, conflict: str) -> None:
@@ -86,40 +90,96 @@ ROUNDING = 1e-9
 """So that 0.29 of 100 replicas are 29."""
 
 
-def replace_one(
-    draft: Draft,
-    work: ServiceWork,
-    old: Outdated,
-    reached: Reached,
-    *,
-    stop_first: bool,
-    after: tuple[str, ...] = (),
-    behind: tuple[str, ...] = (),
-) -> Replacement:
-    """Add the steps that put a new container in the place of an old one, which is gone before where `stop_first`."""
-    replica, because, grace = old.replica, old.because, work.wishes.grace
-    name, monitor = work.container_name(replica.number), work.service.update.monitor
-    after = (*after, *old.after)
-    if stop_first or replica.state in AT_REST:
-        gone = plan_removal(draft, replica, because, grace=grace, after=after, behind=behind, pools=work.pools)
-        launch = plan_launch(draft, work, replica.number, because, after=(gone,), monitor=monitor)
-        reached.started.append(launch.start)
-        reached.ready.append(launch.ready)
-        return Replacement(launch.serving, launch.serving)
-    temporary = name if replica.name != name else name + NEXT
-    launch = plan_launch(
-        draft, work, replica.number, because, after=after, behind=behind, container_name=temporary, monitor=monitor
-    )
-    reached.started.append(launch.start)
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An outdated replica whose turn it is, and the steps before it."""
+
+    old: Outdated
+    after: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
+
+
+def replace_running(draft: Draft, work: ServiceWork, turn: Turn, reached: Reached) -> Replacement:
+    """Add the steps that put a new container in the place of an old one, which serves until the new one does."""
+    replica, because = turn.old.replica, turn.old.because
+    launch = plan_successor(draft, work, turn, reached, after=turn.after, behind=turn.behind)
     stays = f"it did not become ready; {replica.name} stays"
     plan_retreat(draft, work.pools, work.label(replica.number), launch.replica, launch.trials, stays)
-    # Those that took over before may have died since.
-    least = work.service.replicas
-    last = plan_removal(draft, replica, because, grace=grace, after=(launch.serving,), pools=work.pools, least=least)
+    grace, least = work.wishes.grace, work.service.replicas  # those that took over before may have died since
+    gone = plan_removal(draft, replica, because, grace=grace, after=(launch.serving,), pools=work.pools, least=least)
+    return plan_succession(draft, work, turn, launch, reached, gone)
+
+
+def replace_stopped(draft: Draft, work: ServiceWork, turn: Turn, reached: Reached) -> Replacement:
+    """The same where the old one is stopped before the new one starts. It is there until the new one serves: where
+    that fails it is started again."""
+    replica, because, pools = turn.old.replica, turn.old.because, work.pools
+    label = work.label(replica.number)
+    after, behind = plan_leave(draft, pools, replica, because, after=turn.after, behind=turn.behind)
+    stopped = draft.add(StopReplica(ref(replica), grace=work.wishes.grace), because, after=after, behind=behind)
+    launch = plan_successor(draft, work, turn, reached, after=(stopped,))
+    back = f"its successor did not become ready; {replica.name} is started again"
+    removed = plan_retreat(draft, pools, label, launch.replica, launch.trials, back)
+    failed = (launch.create, *launch.before_start, launch.start, *launch.trials)
+    again = draft.add(
+        StartReplica(ref(replica)), back, behind=(*failed, launch.cleared, removed), only_if_failed=failed
+    )
+    plan_entry(draft, pools, label, ref(replica), back, after=(again,), only_if_failed=failed)
+    gone = draft.add(RemoveReplica(ref(replica)), because, after=(launch.serving,))
+    return plan_succession(draft, work, turn, launch, reached, gone)
+
+
+def replace_removed(draft: Draft, work: ServiceWork, turn: Turn, reached: Reached) -> Replacement:
+    """The same where the old one is of no use any more, or another service waits for what it holds."""
+    replica, because, grace = turn.old.replica, turn.old.because, work.wishes.grace
+    gone = plan_removal(draft, replica, because, grace=grace, after=turn.after, behind=turn.behind, pools=work.pools)
+    launch = plan_launch(draft, work, replica.number, because, after=(gone,), monitor=work.service.update.monitor)
+    reached.started.append(launch.start)
+    reached.ready.append(launch.ready)
+    return Replacement(launch.serving, launch.serving)
+
+
+def plan_successor(
+    draft: Draft,
+    work: ServiceWork,
+    turn: Turn,
+    reached: Reached,
+    *,
+    after: tuple[str, ...],
+    behind: tuple[str, ...] = (),
+) -> Launch:
+    """Add the steps that bring a container to life beside the old one, under another name."""
+    replica = turn.old.replica
+    launch = plan_launch(
+        draft,
+        work,
+        replica.number,
+        turn.old.because,
+        after=after,
+        behind=behind,
+        container_name=names(work, replica)[1],
+        monitor=work.service.update.monitor,
+    )
+    reached.started.append(launch.start)
+    return launch
+
+
+def plan_succession(
+    draft: Draft, work: ServiceWork, turn: Turn, launch: Launch, reached: Reached, gone: str
+) -> Replacement:
+    """Add the step that gives the new container its name once the old one is `gone`."""
+    name, temporary = names(work, turn.old.replica)
+    last = gone
     if temporary != name:
-        last = draft.add(RenameReplica(launch.replica, name), because, after=(last,))
+        last = draft.add(RenameReplica(launch.replica, name), turn.old.because, after=(gone,))
     reached.ready.append(last)
     return Replacement(launch.serving, last)
+
+
+def names(work: ServiceWork, old: Replica) -> tuple[str, str]:
+    """What a replica's container is called in the end, and what its successor is called beside the old one."""
+    name = work.container_name(old.number)
+    return name, name if old.name != name else name + NEXT
 
 
 def why_side_by_side_is_impossible(
@@ -142,6 +202,16 @@ def why_side_by_side_is_impossible(
         if surge(service) > spare_addresses(work.fleet, work.fleet.networks[key]):
             return f"network {key} has no address to spare"
     return None
+
+
+def holds_what_is_wanted(work: ServiceWork, other: Replica) -> bool:
+    """Whether a replica of another service has a host port or an address that this service is to have."""
+    service = work.service
+    return any(port.published is not None and holds_port(other, port) for port in service.ports) or any(
+        membership.ipv4_address is not None
+        and holds_address(other, work.network_refs[key].name, membership.ipv4_address)
+        for key, membership in service.networks.items()
+    )
 
 
 def holds_port(replica: Replica, port: PortMapping) -> bool:

@@ -115,10 +115,19 @@ def balancers_of(fleet: Fleet, observed: Observed) -> list[Replica]:
 
 
 def plan_entry(
-    draft: Draft, pools: Pools, label: str, replica: Ref, because: str, *, after: tuple[str, ...]
+    draft: Draft,
+    pools: Pools,
+    label: str,
+    replica: Ref,
+    because: str,
+    *,
+    after: tuple[str, ...],
+    only_if_failed: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
     """Add the steps that bring a replica into rotation everywhere; returns them."""
-    return tuple(draft.add(pool.add(label, replica), because, after=after) for pool in pools)
+    return tuple(
+        draft.add(pool.add(label, replica), because, after=after, only_if_failed=only_if_failed) for pool in pools
+    )
 
 
 def plan_leave(
@@ -175,9 +184,10 @@ def moved(pools: Pools, replica: Replica) -> str | None:
     return None
 
 
-def plan_retreat(draft: Draft, pools: Pools, label: str, replica: Ref, trials: tuple[str, ...], because: str) -> None:
+def plan_retreat(draft: Draft, pools: Pools, label: str, replica: Ref, trials: tuple[str, ...], because: str) -> str:
     """Add the steps that remove a replica which failed one of its `trials`: it did not get ready, which is the first,
-    or did not come into rotation or stay well there, which are the rest; then it leaves the rotation first."""
+    or did not come into rotation or stay well there, which are the rest; then it leaves the rotation first.
+    Returns the last."""
     left = tuple(
         draft.add(
             pool.drain(label, replica),
@@ -189,4 +199,4 @@ def plan_retreat(draft: Draft, pools: Pools, label: str, replica: Ref, trials: t
         if trials[1:]
     )
     # One that could not be taken out of rotation may still get requests.
-    draft.add(RemoveReplica(replica), because, after=left, behind=trials, only_if_failed=trials)
+    return draft.add(RemoveReplica(replica), because, after=left, behind=trials, only_if_failed=trials)
