@@ -157,8 +157,9 @@ class Readiness:
         service = action.service
         if replica.state != "running":
             return Lack(f"it is {replica.state}")
-        if replica.health == "unhealthy":
-            return Lack("its health check fails")
+        asked = bool(service.balance) or (service.http is not None and not awaits_health(service))
+        if replica.health == "unhealthy" and not (action.woken and asked):
+            return Lack("its health check fails, as the engine last found")
         if service.balance:
             told = self.rotations.lack(replica)
             return Lack(told) if told else None

@@ -142,13 +142,16 @@ class RemoveReplica:
 @dataclass(frozen=True, slots=True)
 class AwaitReplica:
     """No engine call of its own: wait until the replica is ready, or has completed when `completed` is asked for.
-    `monitor` is how many seconds it has to stay ready; one that was `seen` ready has to be so from the beginning."""
+    `monitor` is how many seconds it has to stay ready; one that was `seen` ready has to be so from the beginning. What
+    the engine found of one that was just `woken` is from when it was frozen: engines check seldom, and ours is the
+    newer word where it can be asked."""
 
     replica: Ref
     service: Service
     completed: bool = False
     monitor: float = 0.0
     seen: bool = False
+    woken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

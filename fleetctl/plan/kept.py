@@ -61,7 +61,7 @@ def plan_kept(draft: Draft, work: ServiceWork, replica: Replica, reached: Reache
             because = "other services start after it"
         case _:
             return
-    ready = add_await(draft, work, ref(replica), because, after=before)
+    ready = add_await(draft, work, ref(replica), because, after=before, woken=replica.state == "paused")
     if enters:
         plan_entry(draft, work.pools, work.label(replica.number), ref(replica), because, after=(ready,))
     reached.ready.append(ready)

@@ -170,10 +170,11 @@ def add_await(
     after: tuple[str, ...] = (),
     monitor: float = 0.0,
     seen: bool = False,
+    woken: bool = False,
 ) -> str:
     """Add the step that waits until the replica is ready, or has completed when the service is meant to."""
     completed = is_one_shot(work.fleet, work.service)
-    awaited = AwaitReplica(replica, work.service, completed=completed, monitor=monitor, seen=seen)
+    awaited = AwaitReplica(replica, work.service, completed=completed, monitor=monitor, seen=seen, woken=woken)
     return draft.add(awaited, because, after=after)
 
 

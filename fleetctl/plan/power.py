@@ -86,7 +86,8 @@ def await_and_enter(
     draft: Draft, fleet: Fleet, rotations: Rotations, service: Service, replica: Replica, because: str, *, after: str
 ) -> str:
     """Add the steps that wait for a replica and bring it into rotation; returns the id of the last."""
-    awaited = AwaitReplica(ref(replica), service, completed=is_one_shot(fleet, service))
+    woken = replica.state == "paused"
+    awaited = AwaitReplica(ref(replica), service, completed=is_one_shot(fleet, service), woken=woken)
     ready = (draft.add(awaited, because, after=(after,)),)
     pools = rotations.pools(service.name)
     return (ready + plan_entry(draft, pools, replica.label, ref(replica), because, after=ready))[-1]
@@ -97,7 +98,9 @@ def plan_wake(fleet: Fleet, replicas: Iterable[Replica]) -> Plan:
     draft = Draft()
     for replica in replicas:
         woken = draft.add(UnpauseReplica(ref(replica)), "it is paused")
-        draft.add(AwaitReplica(ref(replica), fleet.services[replica.service]), "it is paused", after=(woken,))
+        draft.add(
+            AwaitReplica(ref(replica), fleet.services[replica.service], woken=True), "it is paused", after=(woken,)
+        )
     return draft.plan()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.project import Done, Json, Project, server
 from tests.e2e.test_rollout import changed
 
@@ -63,6 +65,24 @@ def test_where_old_and_new_cannot_be_side_by_side_the_former_release_is_started_
     fleet.up("-t", "1", code=7)
     assert greetings(fleet) == {"web-1": ""}
     assert fleet.states() == {"web-1": "running"}
+
+
+@pytest.mark.parametrize("fault", ["exit 9", "sleep infinity", None], ids=["ends", "mute", "no-such-command"])
+def test_stop_first_keeps_the_old_container_until_the_new_one_serves(fleet: Project, fault: str | None) -> None:
+    """Whatever `failure_action` says: without it nobody would be left."""
+    fleet.write({"web": server(1)})
+    fleet.up()
+    before = fleet.ids()
+    bad: Json = server(1, before=fault or "", restart="no")
+    if fault is None:
+        bad |= {"entrypoint": ["/no/such/command"]}
+    fleet.write({"web": changed(bad, "bad", order="stop-first")})
+    fleet.up("-t", "1", "--wait-timeout", "3", code=1)
+    assert fleet.ids() == before
+    assert fleet.states() == {"web-1": "running"}
+    fleet.write({"web": changed(server(1), "good", order="stop-first")})
+    fleet.up("-t", "1")
+    assert greetings(fleet) == {"web-1": "good"}
 
 
 def test_a_config_file_that_is_another_by_now_is_not_passed_off_for_the_former_one(fleet: Project) -> None:
