@@ -85,9 +85,18 @@ def replacement_reason(work: ServiceWork, replica: Replica) -> str | None:
         return describe_changes(f"services.{work.service.name}", changed)
     if work.wishes.force_recreate:
         return "--force-recreate was asked for"
-    if replica.state == "running" and replica.health == "unhealthy":
+    if replica.state == "running" and replica.health == "unhealthy" and not is_found_well(work, replica):
         return "it is unhealthy"
     return lost_network(work, replica)
+
+
+def is_found_well(work: ServiceWork, replica: Replica) -> bool:
+    """Whether there is newer word than the check of the image, which may have come while the replica was paused, and
+    for half a minute there is no other: a balancer that answers, or one that finds its server healthy."""
+    if awaits_health(work.service):
+        return False
+    servers = (pool.server_of(replica.id) for pool in work.pools)
+    return replica.id in work.telling or any(server is not None and server.healthy for server in servers)
 
 
 def lost_network(work: ServiceWork, replica: Replica) -> str | None:

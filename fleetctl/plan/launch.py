@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fleetctl.errors import FleetError
@@ -39,6 +39,8 @@ class ServiceWork:
     after: tuple[str, ...] = ()
     pools: Pools = ()
     """Where its replicas are in rotation."""
+    telling: Collection[str] = ()
+    """The ids of balancers that answer."""
     balanced: tuple[str, ...] = ()
     """Of a balancer: the steps of the services that it balances."""
     previous: Release | None = None

@@ -64,8 +64,8 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
     services = select_services(fleet, wishes.services, dependencies=wishes.dependencies)
     networks = plan_networks(draft, fleet, observed, services, wishes)
     volumes = plan_volumes(draft, fleet, observed, services)
-    works = {service.name: describe_work(fleet, service, observed, networks.refs, wishes) for service in services}
     rotations = Rotations(fleet, observed)
+    works = {service.name: describe_work(service, rotations, networks.refs, wishes) for service in services}
     reached: dict[str, Reached] = {}
     steps: dict[str, tuple[str, ...]] = {}
     for service in services:
@@ -82,7 +82,6 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
         work = replace(
             works[service.name],
             after=tuple(dict.fromkeys(before)),
-            pools=rotations.pools(service.name),
             balanced=tuple(step for balance in service.balance for step in steps.get(balance.service, ())),
             needed=service.name in needed,
         )
@@ -100,9 +99,10 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
 
 
 def describe_work(
-    fleet: Fleet, service: Service, observed: Observed, network_refs: Mapping[str, Ref], wishes: Wishes
+    service: Service, rotations: Rotations, network_refs: Mapping[str, Ref], wishes: Wishes
 ) -> ServiceWork:
     """The service and what a replica of it would be made from; what comes before its steps is added later."""
+    fleet, observed = rotations.fleet, rotations.observed
     image = observed.images.get(service.image) or ObservedImage(service.image, id="unknown")
     digests = replica_digests(
         service,
@@ -111,7 +111,17 @@ def describe_work(
         volumes={key: volume.engine_name for key, volume in fleet.volumes.items()},
     )
     previous = previous_release(observed.of_service(service.name), digests)
-    return ServiceWork(fleet, service, image, network_refs, digests, wishes, previous=previous)
+    return ServiceWork(
+        fleet,
+        service,
+        image,
+        network_refs,
+        digests,
+        wishes,
+        pools=rotations.pools(service.name),
+        telling=observed.rotations.keys(),
+        previous=previous,
+    )
 
 
 def previous_release(replicas: Sequence[Replica], digests: Mapping[str, str]) -> Release | None:

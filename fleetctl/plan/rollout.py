@@ -118,8 +118,9 @@ def replace_stopped(draft: Draft, work: ServiceWork, turn: Turn, reached: Reache
     after, behind = plan_leave(draft, pools, replica, because, after=turn.after, behind=turn.behind)
     stopped = draft.add(StopReplica(ref(replica), grace=work.wishes.grace), because, after=after, behind=behind)
     launch = plan_successor(draft, work, turn, reached, after=(stopped,))
-    back = f"its successor did not become ready; {replica.name} is started again"
-    removed = plan_retreat(draft, pools, label, launch.replica, launch.trials, back)
+    gives_way = f"it did not become ready; {replica.name} is started again"
+    removed = plan_retreat(draft, pools, label, launch.replica, launch.trials, gives_way)
+    back = "its successor did not become ready"
     failed = (launch.create, *launch.before_start, launch.start, *launch.trials)
     again = draft.add(
         StartReplica(ref(replica)), back, behind=(*failed, launch.cleared, removed), only_if_failed=failed
