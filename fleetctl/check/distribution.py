@@ -9,7 +9,17 @@ from itertools import groupby
 from math import ceil, log, sqrt
 
 from fleetctl.spec.wording import counted, listed
-from fleetctl.state.distribution import Answer, Distribution, Fault, FaultKind, Member, Promise, Series, Share
+from fleetctl.state.distribution import (
+    NO_IDENTITY,
+    Answer,
+    Distribution,
+    Fault,
+    FaultKind,
+    Member,
+    Promise,
+    Series,
+    Share,
+)
 
 CHANCE = 1e-9
 """How seldom chance alone may make a judgement wrong."""
@@ -94,8 +104,11 @@ def shares_of(given: Counter[str], members: Sequence[Member], owners: Owners) ->
 
 def own_faults(members: Sequence[Member], owners: Owners) -> Iterator[Fault]:
     """What is wrong with the replicas before anybody balances."""
+    nameless = tuple(member.replica for member in members if member.error == NO_IDENTITY)
+    if nameless:
+        yield Fault("nameless", f"the answers of {listed(nameless, SHOWN)} by themselves hold no identity", nameless)
     for member in members:
-        if member.error is not None:
+        if member.error not in (None, NO_IDENTITY):
             yield Fault("silent", f"{member.replica} does not answer by itself: {member.error}", (member.replica,))
         if len(member.identities) > 1:
             told = f"{member.replica} gives {len(member.identities)} identities: {listed(member.identities, SHOWN)}"

@@ -15,6 +15,7 @@ from fleetctl.errors import FleetError
 from fleetctl.plan.actions import AwaitReplica
 from fleetctl.plan.launch import awaits_health
 from fleetctl.spec.model import HttpSettings, Service
+from fleetctl.spec.wording import counted
 from fleetctl.state.observed import Replica
 
 LOOK_EVERY = 0.5
@@ -121,6 +122,7 @@ class Readiness:
                 ready_since, last = None, verdict
                 progress(verdict.told)
             if time.monotonic() > deadline + (action.monitor if ready_since else 0):
+                last = self.restarted(replica) or last
                 still = "has not completed" if action.completed else f"is not ready: {last.told}"
                 raise self.failed(action, f"{still} (waited {self.timeout:g} s)", "" if action.completed else last.cure)
             self.stop.wait(pause)
@@ -218,6 +220,12 @@ class Readiness:
             if now - restarts >= MOST_RESTARTS:
                 raise self.failed(action, f"exits again and again (code {replica.exit_code})")
         return restarts
+
+    def restarted(self, replica: Replica) -> Lack | None:
+        """That the replica ends again and again, which explains whatever else it lacks."""
+        inspected = self.source.inspect_replica(replica)
+        times = inspected.restarts if inspected is not None else None
+        return Lack(f"it has ended and was started again {counted(times, 'time')}") if times else None
 
     def failed(self, action: AwaitReplica, what: str, cure: str = "") -> FleetError:
         """The error for a replica that did not become ready, with its last log lines."""

@@ -77,7 +77,7 @@ def cli(source: FleetSource) -> None:
     before or after the command.
 
     \b
-    Exit codes: 0 converged, 1 failed, 2 usage or configuration, 3 engine unreachable,
-    4 verification failed, 5 out of addresses or ports, 6 another run holds the lock,
-    7 rolled back, 130/143 interrupted.
+    Exit codes: 0 converged, 1 failed, 2 usage or configuration,
+    3 engine unreachable, 4 verification failed, 5 out of addresses or ports,
+    6 another run holds the lock, 7 rolled back, 130/143 interrupted.
     """

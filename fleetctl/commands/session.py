@@ -150,7 +150,8 @@ def interrupted(report: RunReport, number: int, command: str) -> Interrupted:
 
     done = sum(result.status == "done" for result in report.results)
     failed = f"{len(report.failures)} failed; " if report.failures else ""
-    left = [result.step for result in report.results if result.status == "skipped"]
+    steps = (result.step for result in report.results if result.status == "skipped")
+    left = [step for step in steps if not step.only_if_failed]
     shown = told(f"{verb(step.action)} {target(step.action)}" for step in left)
     return Interrupted(
         f"interrupted after {done} steps; {failed}{len(left)} left{f': {shown}' if left else ''}",

@@ -205,7 +205,7 @@ def stop(host: Hands, action: actions.StopReplica) -> str:
         grace = grace_of(host, container_id, action.grace)
         host.client.stop(container_id, timeout=grace)
         if host.client.inspect_container(container_id)["State"].get("ExitCode") == KILLED:
-            return f"did not end within {grace} s of its stop signal, and was killed"
+            return f"killed, as it did not end within {grace} s of its stop signal"
     return ""
 
 

@@ -15,7 +15,7 @@ from fleetctl.check.series import Target, ask_series
 from fleetctl.errors import ConfigError, FleetError
 from fleetctl.plan.order import find_service
 from fleetctl.spec.model import Balance, Fleet, HttpSettings, Identity, Service
-from fleetctl.state.distribution import Distribution, Member, Promise, Series, Verified
+from fleetctl.state.distribution import NO_IDENTITY, Distribution, Member, Promise, Series, Verified
 from fleetctl.state.observed import Replica
 from fleetctl.state.rotation import Rotation, Traffic
 
@@ -267,7 +267,7 @@ class Behind:
             failures = [one.failure for one in series.answers if one.failure is not None]
             error = failures[0] if failures else None
             if series.answers and not identities:
-                error = error or "its answer holds no identity"
+                error = error or NO_IDENTITY
             return Member(replica.name, tuple(identities), error)
 
         if not self.pairs:

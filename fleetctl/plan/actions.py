@@ -267,32 +267,40 @@ def verb(action: Action) -> str:
     return VERBS[type(action)]
 
 
-def target(action: Action) -> str:
-    """What the action is done to, in the names people know."""
+def names(action: Action) -> tuple[str, ...]:
+    """What the action is done to, in the names people know: one, or two things that have to do with each other."""
     match action:
         case CreateNetwork():
-            return action.network.engine_name
+            return (action.network.engine_name,)
         case RemoveNetwork():
-            return action.network.name
+            return (action.network.name,)
         case CreateVolume():
-            return action.volume.engine_name
+            return (action.volume.engine_name,)
         case RemoveVolume():
-            return action.volume_name
+            return (action.volume_name,)
         case BuildImage() | PullImage() | RemoveImage():
-            return action.reference
+            return (action.reference,)
         case CreateReplica():
-            return action.container_name
+            return (action.container_name,)
         case ConnectNetwork() | DisconnectNetwork():
-            return f"{action.replica.name} {action.network.name}"
+            return (action.replica.name, action.network.name)
         case RenameReplica():
-            return f"{action.replica.name} {action.container_name}"
+            return (action.replica.name, action.container_name)
         case ConfigureBalancer():
-            return action.balancer.name
+            return (action.balancer.name,)
         case AddServer() | DrainServer():
-            return f"{action.replica.name} {action.balancer.name}"
+            return (action.replica.name, action.balancer.name)
         case Tally():
-            return action.service_name
+            return (action.service_name,)
         case Delay():
-            return f"{action.seconds:g}s"
+            return (f"{action.seconds:g}s",)
         case _:
-            return action.replica.name
+            return (action.replica.name,)
+
+
+def target(action: Action) -> str:
+    """The same as part of a sentence."""
+    return f" {BETWEEN.get(type(action), '')} ".join(names(action))
+
+
+BETWEEN = {ConnectNetwork: "to", DisconnectNetwork: "from", RenameReplica: "to", AddServer: "at", DrainServer: "at"}

@@ -35,6 +35,10 @@ class Series:
     wanted: int = 0
 
 
+NO_IDENTITY = "its answer holds no identity"
+"""The `error` of a Member that answers and does not say who it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A replica that is known to stand behind the balancer, by the identities it gave when it was asked directly;

@@ -133,13 +133,13 @@ def rounded(milliseconds: float | None) -> float | None:
 
 def plan_document(fleet_name: str, plan: Plan) -> Document:
     """`plan --format json`."""
-    from fleetctl.plan.actions import target, verb
+    from fleetctl.plan.actions import names, verb
 
     return {
         "schema": SCHEMA,
         "fleet": fleet_name,
         "steps": [
-            {"action": verb(step.action), "target": target(step.action), "because": step.because}
+            {"action": verb(step.action), "target": " ".join(names(step.action)), "because": step.because}
             for step in plan.shown()
         ],
         "notices": list(plan.notices),

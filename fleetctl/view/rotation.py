@@ -79,7 +79,7 @@ def title(balancer: Replica, service: Service, rotation: Rotation) -> str:
 def server_rows(rotation: Rotation, replicas: Sequence[Replica]) -> Iterator[tuple[str, ...]]:
     by_id = {one.id[:12]: one for one in replicas}
     for pool, servers in rotation.servers.items():
-        for one in servers:
+        for one in sorted(servers, key=lambda server: (len(server.label), server.label)):
             replica = by_id.get(one.container_id)
             yield (
                 pool,

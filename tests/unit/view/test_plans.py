@@ -38,7 +38,7 @@ CASES = Path(__file__).parents[2] / "cases" / "plan"
             [
                 ("await", "f-web-1.next"),
                 ("remove", "f-web-1"),
-                ("rename", "f-web-1.next f-web-1"),
+                ("rename", "f-web-1.next to f-web-1"),
             ],
         ),
     ],
