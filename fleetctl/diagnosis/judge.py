@@ -33,6 +33,8 @@ from fleetctl.diagnosis.scene import (
     Way,
     finding,
 )
+from fleetctl.spec.site import suggest
+from fleetctl.spec.wording import listed
 from fleetctl.state.network import WiredNetwork
 from fleetctl.state.observed import Replica
 from fleetctl.state.probes import NOT_ASKED
@@ -271,13 +273,14 @@ def unknown(target: Target, scene: Scene) -> tuple[str, ...]:
     return tuple(dict.fromkeys(reasons.values()))
 
 
-def no_such(name: str, known: Iterable[str]) -> Finding:
-    """A target that does not exist."""
-    there = ", ".join(known) or "none"
+def no_such(name: str, known: Sequence[str]) -> Finding:
+    """A target that does not exist; `known` are those that do, the likeliest first."""
+    there = listed(known, 12) or "none"
+    guess = suggest(name, known)
     return finding(
         "no-such-container",
         name,
         f"the engine has no container of that name; it has {there}",
-        cure="check the name; 'fleetctl up' makes what fleet.yaml describes",
+        cure=f"{guess or 'check the name'}; 'fleetctl up' makes what fleet.yaml describes",
         commands=("fleetctl up",),
     )

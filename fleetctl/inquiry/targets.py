@@ -123,7 +123,8 @@ def find(wanted: Wanted, world: World, *, client: Replica | None = None) -> tupl
         return tuple(Meant(wanted, one, wanted.port or port_of(one, world), resolve=wanted.host) for one in aliased)
     if client is not None:
         return (Meant(wanted, port=wanted.port, resolve=wanted.host),)
-    return (Meant(wanted, problem=no_such(wanted.host, sorted(one.name for one in world.containers)[:12])),)
+    own_first = sorted(world.containers, key=lambda one: (one.id not in world.own, one.name))
+    return (Meant(wanted, problem=no_such(wanted.host, [one.name for one in own_first])),)
 
 
 def missing_replicas(wanted: Wanted, found: Sequence[Replica], world: World) -> tuple[Meant, ...]:

@@ -227,7 +227,10 @@ def test_a_name_that_nobody_has_is_told_with_the_names_that_there_are() -> None:
     meant = only("nobody")
     assert problem(meant) == "container/no-such-container at nobody"
     assert meant.problem is not None
-    assert "Stranger, stopped, web-1, web-2" in meant.problem.evidence[0].fact
+    assert "web-1, web-2, Stranger, stopped" in meant.problem.evidence[0].fact
+    guessed = only("stoped").problem
+    assert guessed is not None
+    assert guessed.cure.startswith('did you mean "stopped"?')
 
 
 def test_a_name_that_nobody_has_is_left_to_the_resolver_of_a_client_that_was_named() -> None:
