@@ -16,7 +16,7 @@ from fleetctl.commands.options import (
 )
 from fleetctl.commands.session import opened, select_replicas
 from fleetctl.errors import FleetError, VerificationFailed
-from fleetctl.spec.wording import told
+from fleetctl.spec.wording import listed, told
 
 if TYPE_CHECKING:
     from fleetctl.state.probes import ReplicaReply
@@ -48,12 +48,14 @@ def command(source: FleetSource, names: tuple[str, ...], path: str | None, timeo
         show_document(replies_document(fleet.name, replies))
     elif replies:
         show_replies(replies)
-    if not replies:
+    if not replies and replicas:
+        mute = listed(sorted({replica.service for replica in replicas}))
         raise FleetError(
-            f"fleet {fleet.name} has no replica to ask",
-            hint="start it with 'fleetctl up'; a service is asked when it has x-fleet: {http: {port: …}}, and "
-            "through a balancer by 'fleetctl verify'",
+            f"fleet.yaml does not say how to ask {mute}",
+            hint="write x-fleet: {http: {port: …}} there; through a balancer 'fleetctl verify' asks",
         )
+    if not replies:
+        raise FleetError(f"fleet {fleet.name} has no replica to ask", hint="start it with 'fleetctl up'")
     refuse_wrong_replies(replies)
 
 

@@ -81,6 +81,8 @@ def plan_start(
 def replacement_reason(work: ServiceWork, replica: Replica) -> str | None:
     """Why the replica has to be replaced by a new one, None when it can stay."""
     changed = changed_keys(replica.digests, work.digests)
+    if changed and work.wishes.restoring:
+        return "the former release is put back"
     if changed and not work.wishes.no_recreate:
         return describe_changes(f"services.{work.service.name}", changed)
     if work.wishes.force_recreate:

@@ -19,7 +19,10 @@ def with_replicas(fleet: Fleet, counts: Mapping[str, int]) -> Fleet:
     services = dict(fleet.services)
     for name, count in counts.items():
         if name not in services:
-            raise ConfigError(f"there is no service {name[:80]!r}", hint=suggest(name, services) or f"its services: {', '.join(services)}")
+            raise ConfigError(
+                f"there is no service {name[:80]!r}",
+                hint=suggest(name, services) or f"its services: {', '.join(services)}",
+            )
         services[name] = _scaled(services[name], count)
     return replace(fleet, services=services)
 
