@@ -130,7 +130,7 @@ backend {one.pool}
         # What was asked may be asked again only where asking twice does no more than asking once (RFC 9110, 9.2.2).
         yield f"""\
     option redispatch 1
-    retry-on conn-failure empty-response response-timeout 503
+    retry-on conn-failure empty-response junk-response response-timeout 503
     http-request disable-l7-retry unless {IDEMPOTENT}
 """
     yield from server_lines(servers)

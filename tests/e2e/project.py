@@ -162,8 +162,9 @@ class Project:
         assert done.code == 0, done
         left = self.left(volumes="-v" in args, images="--rmi" in args)
         assert not left, f"left behind: {left}"
+        going = set(veths) - {f"br-{network_id[:12]}" for network_id in self.held}
         wait_for(
-            f"the kernel has let go of {veths}", lambda: not [v for v in veths if Path("/sys/class/net", v).exists()]
+            f"the kernel has let go of {going}", lambda: not [v for v in going if Path("/sys/class/net", v).exists()]
         )
         return done
 

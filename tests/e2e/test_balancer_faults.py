@@ -113,6 +113,18 @@ def test_a_replica_that_dies_leaves_the_rotation_fails_no_get_and_comes_back_wit
     assert balanced.project.ids()["web-2"] == replica.id
 
 
+def test_an_answer_that_breaks_off_amid_its_head_is_asked_for_elsewhere(balanced: Balanced) -> None:
+    """As of a replica that dies while it answers. Its client has got nothing of it."""
+    for retries, failures in ((3, {None}), (0, {None, "status 502"})):
+        balanced.write_next(balance={"retries": retries})
+        balanced.project.up()
+        breaks_off = """printf '#!/bin/sh\nprintf "Status: 200 OK\\r\\nX-Half: "\n' > cgi-bin/ask"""
+        run_in(balanced.project.container("web-1"), f"cd /srv && {breaks_off}")
+        with balanced.load(GETS) as running:
+            running.wait(20)
+        assert {one.failure for one in running.result.all} == failures, running.result
+
+
 def test_a_frozen_replica_leaves_the_rotation_fails_no_get_and_comes_back_by_itself(balanced: Balanced) -> None:
     """What it has taken is asked again elsewhere after the timeout."""
     balanced.settle(balance={"timeout": "2s"})
