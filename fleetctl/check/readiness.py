@@ -122,7 +122,7 @@ class Readiness:
                 ready_since, last = None, verdict
                 progress(verdict.told)
             if time.monotonic() > deadline + (action.monitor if ready_since else 0):
-                last = self.restarted(replica) or last
+                last = self.restarted(action, replica, last)
                 still = "has not completed" if action.completed else f"is not ready: {last.told}"
                 raise self.failed(action, f"{still} (waited {self.timeout:g} s)", "" if action.completed else last.cure)
             self.stop.wait(pause)
@@ -221,11 +221,11 @@ class Readiness:
                 raise self.failed(action, f"exits again and again (code {replica.exit_code})")
         return restarts
 
-    def restarted(self, replica: Replica) -> Lack | None:
-        """That the replica ends again and again, which explains whatever else it lacks."""
-        inspected = self.source.inspect_replica(replica)
+    def restarted(self, action: AwaitReplica, replica: Replica, last: Lack) -> Lack:
+        """What a replica lacks; of one that was made for this, with how often it has ended, which explains the rest."""
+        inspected = self.source.inspect_replica(replica) if action.replica.made_by else None
         times = inspected.restarts if inspected is not None else None
-        return Lack(f"it has ended and was started again {counted(times, 'time')}") if times else None
+        return Lack(f"{last.told}; it has ended and was started again {counted(times, 'time')}") if times else last
 
     def failed(self, action: AwaitReplica, what: str, cure: str = "") -> FleetError:
         """The error for a replica that did not become ready, with its last log lines."""

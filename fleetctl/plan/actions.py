@@ -143,8 +143,8 @@ class RemoveReplica:
 class AwaitReplica:
     """No engine call of its own: wait until the replica is ready, or has completed when `completed` is asked for.
     `monitor` is how many seconds it has to stay ready; one that was `seen` ready has to be so from the beginning. What
-    the engine found of one that was just `woken` is from when it was frozen: engines check seldom, and ours is the
-    newer word where it can be asked."""
+    the engine last found of one that was `woken` is from when it was frozen: engines check seldom, and the replica's
+    own answer is the newer word."""
 
     replica: Ref
     service: Service

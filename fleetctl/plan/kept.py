@@ -11,7 +11,16 @@ from fleetctl.plan.actions import (
     StartReplica,
     UnpauseReplica,
 )
-from fleetctl.plan.launch import Outdated, Reached, ServiceWork, add_await, awaits_health, is_outdated, ref
+from fleetctl.plan.launch import (
+    Outdated,
+    Reached,
+    ServiceWork,
+    add_await,
+    awaits_health,
+    is_outdated,
+    plan_comeback,
+    ref,
+)
 from fleetctl.plan.order import is_one_shot
 from fleetctl.plan.reasons import changed_keys, describe_changes
 from fleetctl.plan.rotation import moved, out_of_rotation, plan_entry, plan_retreat
@@ -61,7 +70,8 @@ def plan_kept(draft: Draft, work: ServiceWork, replica: Replica, reached: Reache
             because = "other services start after it"
         case _:
             return
-    ready = add_await(draft, work, ref(replica), because, after=before, woken=replica.state == "paused")
+    woken = replica.state == "paused" or replica.health == "unhealthy"  # else it would be replaced
+    ready = add_await(draft, work, ref(replica), because, after=before, woken=woken)
     if enters:
         plan_entry(draft, work.pools, work.label(replica.number), ref(replica), because, after=(ready,))
     reached.ready.append(ready)
@@ -167,7 +177,10 @@ def resolve_rivals(
         trials: tuple[str, ...] = (add_await(draft, work, ref(best), because, monitor=monitor),)
         trials += plan_entry(draft, work.pools, label, ref(best), because, after=trials)
         reached.entering.add(best.id)
-        plan_retreat(draft, work.pools, label, ref(best), trials, f"it did not become ready; {rest[0].name} stays")
+        stays = f"it did not become ready; {rest[0].name} stays"
+        removed = plan_retreat(draft, work.pools, label, ref(best), trials, stays)
+        if rest[0].state == "exited":
+            plan_comeback(draft, work, rest[0], failed=trials, behind=(removed,))
         after = trials
     for replica in rest:
         because = f"an earlier update left it beside {best.name}"

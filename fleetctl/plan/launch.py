@@ -163,6 +163,23 @@ def plan_launch(
     return Launch(create, tuple(prepared), start, cleared, ready, trials[-1], trials, made)
 
 
+def plan_comeback(
+    draft: Draft, work: ServiceWork, old: Replica, *, failed: tuple[str, ...], behind: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Add the steps that let a replica serve again which was stopped for a successor, where one of the steps in
+    `failed` has; returns them."""
+    if is_one_shot(work.fleet, work.service):
+        return ()  # it would do its work a second time
+    because = "its successor did not become ready"
+    steps: tuple[str, ...] = (draft.add(StartReplica(ref(old)), because, behind=behind, only_if_failed=failed),)
+    if work.service.balance:
+        # Whoever goes on asks it who is in its rotation.
+        awaited = AwaitReplica(ref(old), work.service)
+        steps += (draft.add(awaited, because, after=steps, only_if_failed=failed),)
+    label = work.label(old.number)
+    return steps + plan_entry(draft, work.pools, label, ref(old), because, after=steps, only_if_failed=failed)
+
+
 def add_await(
     draft: Draft,
     work: ServiceWork,

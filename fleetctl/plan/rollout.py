@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from fleetctl.plan.actions import Delay, RemoveReplica, RenameReplica, StartReplica, StopReplica, Tally
-from fleetctl.plan.launch import Launch, Outdated, Reached, ServiceWork, plan_launch, ref
-from fleetctl.plan.rotation import plan_entry, plan_leave, plan_retreat
+from fleetctl.plan.actions import Delay, RemoveReplica, RenameReplica, StopReplica, Tally
+from fleetctl.plan.launch import Launch, Outdated, Reached, ServiceWork, plan_comeback, plan_launch, ref
+from fleetctl.plan.rotation import plan_leave, plan_retreat
 from fleetctl.plan.steps import Draft
 from fleetctl.plan.subnets import spare_addresses
 from fleetctl.plan.teardown import plan_removal
@@ -37,7 +37,7 @@ def plan_replacements(draft: Draft, work: ServiceWork, reached: Reached, others:
         after, behind = (*reached.cleared, *after), (*behind, *work.balanced)
         for old in outdated[start : start + size]:
             turn = Turn(old, after=(*after, *old.after), behind=behind)
-            if old.replica.state in AT_REST or any(holds_what_is_wanted(work, other) for other in others):
+            if old.replica.state in AT_REST or (conflict is not None and is_swap(work, old.replica, others)):
                 replaced.append(replace_removed(draft, work, turn, reached))
             elif policy.order == "stop-first" or conflict is not None:
                 replaced.append(replace_stopped(draft, work, turn, reached))
@@ -57,10 +57,12 @@ def tell_gap(draft: Draft, work: ServiceWork, outdated: Sequence[Replica], size:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """The steps after which the new replica does its work, and after which the old one is gone."""
+    """The steps after which the new replica does its work, and after which the old one is gone; `settled` are those
+    after which one of them serves, whichever that is."""
 
     serving: str
     last: str
+    settled: tuple[str, ...]
 
 
 def between_batches(
@@ -68,14 +70,14 @@ def between_batches(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The `after` and `behind` of a batch that comes when those before it have been `replaced`."""
     policy, key = work.service.update, f"services.{work.service.name}.deploy.update_config"
-    last = tuple(one.last for one in replaced)
-    after, behind = last, tuple[str, ...]()
+    after, behind = tuple(one.last for one in replaced), tuple[str, ...]()
+    settled = tuple(step for one in replaced for step in one.settled)
     if policy.failure_action == "continue":
-        after, behind = (), last
+        after, behind = (), settled
     elif tolerated(work.service):
         serving = tuple(one.serving for one in replaced)
         tally = Tally(work.service.name, work.service.replicas, tolerated(work.service), serving)
-        after = (draft.add(tally, f"{key}.max_failure_ratio", behind=last),)
+        after = (draft.add(tally, f"{key}.max_failure_ratio", behind=settled),)
     if policy.delay:
         after, behind = (draft.add(Delay(policy.delay), f"{key}.delay", after=after, behind=behind),), ()
     return after, behind
@@ -115,19 +117,18 @@ def replace_stopped(draft: Draft, work: ServiceWork, turn: Turn, reached: Reache
     that fails it is started again."""
     replica, because, pools = turn.old.replica, turn.old.because, work.pools
     label = work.label(replica.number)
+    first = len(draft.steps)
     after, behind = plan_leave(draft, pools, replica, because, after=turn.after, behind=turn.behind)
     stopped = draft.add(StopReplica(ref(replica), grace=work.wishes.grace), because, after=after, behind=behind)
+    leaving = tuple(step.id for step in draft.steps[first:])
     launch = plan_successor(draft, work, turn, reached, after=(stopped,))
     gives_way = f"it did not become ready; {replica.name} is started again"
     removed = plan_retreat(draft, pools, label, launch.replica, launch.trials, gives_way)
-    back = "its successor did not become ready"
-    failed = (launch.create, *launch.before_start, launch.start, *launch.trials)
-    again = draft.add(
-        StartReplica(ref(replica)), back, behind=(*failed, launch.cleared, removed), only_if_failed=failed
-    )
-    plan_entry(draft, pools, label, ref(replica), back, after=(again,), only_if_failed=failed)
+    failed = (*leaving, launch.create, *launch.before_start, launch.start, *launch.trials)
+    again = plan_comeback(draft, work, replica, failed=failed, behind=(*failed, launch.cleared, removed))
     gone = draft.add(RemoveReplica(ref(replica)), because, after=(launch.serving,))
-    return plan_succession(draft, work, turn, launch, reached, gone)
+    replacement = plan_succession(draft, work, turn, launch, reached, gone)
+    return replace(replacement, settled=(*replacement.settled, *again))
 
 
 def replace_removed(draft: Draft, work: ServiceWork, turn: Turn, reached: Reached) -> Replacement:
@@ -137,7 +138,7 @@ def replace_removed(draft: Draft, work: ServiceWork, turn: Turn, reached: Reache
     launch = plan_launch(draft, work, replica.number, because, after=(gone,), monitor=work.service.update.monitor)
     reached.started.append(launch.start)
     reached.ready.append(launch.ready)
-    return Replacement(launch.serving, launch.serving)
+    return Replacement(launch.serving, launch.serving, (launch.serving,))
 
 
 def plan_successor(
@@ -174,7 +175,7 @@ def plan_succession(
     if temporary != name:
         last = draft.add(RenameReplica(launch.replica, name), turn.old.because, after=(gone,))
     reached.ready.append(last)
-    return Replacement(launch.serving, last)
+    return Replacement(launch.serving, last, (last,))
 
 
 def names(work: ServiceWork, old: Replica) -> tuple[str, str]:
@@ -192,35 +193,50 @@ def why_side_by_side_is_impossible(
     for port in service.ports:
         if port.published is not None:
             first, last = port.published
-            held = sum(holds_port(replica, port) for replica in outdated)
+            held = sum(is_unsettled(replica) or holds_port(replica, port) for replica in outdated)
             wanted = service.replicas + min(surge(service), held) + sum(holds_port(replica, port) for replica in others)
             if last - first + 1 < wanted:
                 return f"both would need host port {first if first == last else f'{first}-{last}'}"
     for key, membership in service.networks.items():
         address, network = membership.ipv4_address, work.network_refs[key].name
-        if address and any(holds_address(replica, network, address) for replica in (*outdated, *others)):
+        unsettled = any(is_unsettled(replica) for replica in outdated)
+        if address and (unsettled or any(holds_address(one, network, address) for one in (*outdated, *others))):
             return f"both would need the address {address}"
         if surge(service) > spare_addresses(work.fleet, work.fleet.networks[key]):
             return f"network {key} has no address to spare"
     return None
 
 
-def holds_what_is_wanted(work: ServiceWork, other: Replica) -> bool:
-    """Whether a replica of another service has a host port or an address that this service is to have."""
-    service = work.service
-    return any(port.published is not None and holds_port(other, port) for port in service.ports) or any(
-        membership.ipv4_address is not None
-        and holds_address(other, work.network_refs[key].name, membership.ipv4_address)
-        for key, membership in service.networks.items()
+def is_swap(work: ServiceWork, old: Replica, others: Sequence[Replica]) -> bool:
+    """Whether another replica holds what this service is to have, while another service is to have what the old one
+    holds."""
+    rivals = [service for service in work.fleet.services.values() if service.name != work.service.name]
+    return any(holds_wanted(work, work.service, other) for other in others) and any(
+        holds_wanted(work, rival, old) for rival in rivals
     )
 
 
+def holds_wanted(work: ServiceWork, service: Service, replica: Replica) -> bool:
+    """Whether a replica has a host port or an address that a service is to have."""
+    fixed = [
+        (work.network_refs[key].name, membership.ipv4_address)
+        for key, membership in service.networks.items()
+        if membership.ipv4_address is not None and key in work.network_refs
+    ]
+    return any(port.published is not None and holds_port(replica, port) for port in service.ports) or any(
+        holds_address(replica, network_name, address) for network_name, address in fixed
+    )
+
+
+def is_unsettled(replica: Replica) -> bool:
+    """Whether it comes to have its ports and addresses again, which the engine does not show meanwhile."""
+    return replica.state == "restarting"
+
+
 def holds_port(replica: Replica, port: PortMapping) -> bool:
-    """Whether it has, or comes to have again, a host port of this mapping."""
-    if replica.state not in SHOWN:
-        return replica.state not in AT_REST
+    """Whether it has a host port of this mapping."""
     first, last = port.published or (0, 0)
-    return any(
+    return replica.state not in AT_REST and any(
         first <= one.host_port <= last
         and one.protocol == port.protocol
         and (one.host_ip == port.host_ip or one.host_ip in ANYWHERE or port.host_ip in ANYWHERE)
@@ -230,15 +246,8 @@ def holds_port(replica: Replica, port: PortMapping) -> bool:
 
 
 def holds_address(replica: Replica, network_name: str, address: str) -> bool:
-    """Whether it has, or comes to have again, this address."""
     endpoint = replica.endpoints.get(network_name)
-    if endpoint is None or replica.state in AT_REST:
-        return False
-    return endpoint.ipv4 == address if replica.state in SHOWN else endpoint.ipv4 in (address, None)
-
-
-SHOWN = ("running", "paused")
-"""The states in which the engine shows what ports and addresses a container has."""
+    return replica.state not in AT_REST and endpoint is not None and endpoint.ipv4 == address
 
 
 def surge(service: Service) -> int:

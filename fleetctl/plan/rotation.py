@@ -100,7 +100,8 @@ class Rotations:
             http = HttpSettings(balance.target_port, health_path=balance.health_path)
             for replica in self.observed.of_service(service.name):
                 if replica.id in staying and replica.state == "running":
-                    asked = AwaitReplica(Ref(replica.name, id=replica.id), replace(service, http=http))
+                    woken = replica.health == "unhealthy"
+                    asked = AwaitReplica(Ref(replica.name, id=replica.id), replace(service, http=http), woken=woken)
                     steps.append(draft.add(asked, because))
         return tuple(steps)
 
