@@ -16,7 +16,7 @@ from fleetctl.errors import FleetError
 from fleetctl.execute import WORKERS, execute
 from fleetctl.lock import fleet_lock
 from fleetctl.net.proc import routed_blocks
-from fleetctl.plan.images import plan_images
+from fleetctl.plan.images import images_of, plan_images
 from fleetctl.plan.networks import chooses_subnets
 from fleetctl.plan.order import select_services
 from fleetctl.plan.outcome import Listener, RunReport
@@ -78,10 +78,6 @@ def look(
                 balances = fleet.services[replica.service].balance
                 rotations[replica.id] = balancers.look(replica.id, replica.name, balances)
     return replace(observed, rotations=rotations, routes=routed_blocks() if engine.local else ())
-
-
-def images_of(services: Iterable[Service]) -> set[str]:
-    return {service.image for service in services}
 
 
 def preview(fleet: Fleet, engine: Host, order: Order | None = None) -> Plan:

@@ -13,8 +13,8 @@ from fleetctl.state.probes import authority_of
 DIRECTORY = CONFIGURATION
 """Where the image keeps its configuration: a volume, so that a restarted balancer finds it again."""
 FILE_NAME = "haproxy.cfg"
-MASTER_SOCKET = "/tmp/master.sock"  # noqa: S108  # likewise; the image names it
 SOCKET = "/tmp/admin.sock"  # noqa: S108  # on the container's own tmpfs, for its own user only
+MASTER_SOCKET = "/tmp/master.sock"  # noqa: S108  # likewise; the image names it
 SERVER = "check inter 500ms fastinter 100ms downinter 500ms fall 2 rise 1"
 """Out of rotation after two failed checks: with their timeout within 1.9 s. Servers that are added at run time need it
 said again (HAProxy Management Guide, "add server")."""

@@ -160,13 +160,16 @@ grace_option = click.option(
     type=click.FloatRange(min=0),
     help="Grace in seconds when a replica is stopped; then it is killed.  [default: its stop_grace_period]",
 )
-wait_option = click.option(
-    "--wait-timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
-    show_default=True,
-    help="Seconds a replica may take until it is ready.",
-)
+
+
+def seconds_option(flag: str, default: float, text: str) -> Callable[[Function], Function]:
+    """A time-out, which is never 0."""
+    positive = click.FloatRange(min=0, min_open=True)
+    return click.option(flag, type=positive, default=default, show_default=True, help=text)
+
+
+wait_option = seconds_option("--wait-timeout", 60.0, "Seconds a replica may take until it is ready.")
+answer_timeout_option = seconds_option("--timeout", 5.0, "Seconds for one whole answer.")
 
 
 class ScaleType(click.ParamType[tuple[str, int]]):
@@ -194,15 +197,6 @@ class PathType(click.ParamType[str]):
         if not is_path(value):
             self.fail(f"{value!r} is no path of a URL: begin with /, and write odd characters as %XX", param, ctx)
         return str(value)
-
-
-answer_timeout_option = click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=5.0,
-    show_default=True,
-    help="Seconds for one whole answer.",
-)
 
 
 def split_target(name: str, index: int | None) -> tuple[str, int | None]:

@@ -103,7 +103,7 @@ TOLD = 3
 
 def tell_traffic(report: RunReport) -> None:
     """Say which requests were cut, who had to be killed, and what the balancers counted meanwhile."""
-    from fleetctl.plan.actions import target
+    from fleetctl.plan.naming import target
     from fleetctl.spec.wording import counted, listed
     from fleetctl.view.terminal import note, warn
 
@@ -145,7 +145,7 @@ def conclude(report: RunReport, number: int, command: str) -> None:
 
 def interrupted(report: RunReport, number: int, command: str) -> Interrupted:
     """Says what was done and what is left."""
-    from fleetctl.plan.actions import target, verb
+    from fleetctl.plan.naming import target, verb
     from fleetctl.spec.wording import told
 
     done = sum(result.status == "done" for result in report.results)
@@ -183,7 +183,8 @@ def confirm_outage(yes: bool) -> Callable[[Plan, Progress], None]:
 def outage(plan: Plan) -> list[Step]:
     """The steps that remove a network which is then made anew, when replicas are removed meanwhile. What cleans up
     after a failure does not count."""
-    from fleetctl.plan.actions import CreateNetwork, RemoveNetwork, RemoveReplica, target
+    from fleetctl.plan.actions import CreateNetwork, RemoveNetwork, RemoveReplica
+    from fleetctl.plan.naming import target
 
     steps = list(plan.shown())
     anew = {target(step.action) for step in steps if isinstance(step.action, CreateNetwork)}

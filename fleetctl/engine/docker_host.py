@@ -237,7 +237,7 @@ class DockerHost:
     def apply(self, action: Action) -> str:
         """Do one thing; returns the id of what was made, else ''."""
         from fleetctl.engine.docker_actions import perform
-        from fleetctl.plan.actions import target, verb
+        from fleetctl.plan.naming import target, verb
 
         with translated(f"{verb(action)} {target(action)}", self.endpoint):
             return perform(self, action)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from fleetctl.errors import FleetError
 from fleetctl.plan.actions import BuildImage, PullImage
 from fleetctl.plan.steps import Draft, Plan
 from fleetctl.spec.model import Fleet, PullPolicy, Service
 from fleetctl.state.observed import Observed, ObservedImage
+
+
+def images_of(services: Iterable[Service]) -> set[str]:
+    """The references of what they run."""
+    return {service.image for service in services}
 
 
 def plan_images(

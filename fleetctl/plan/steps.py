@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from fleetctl.plan.actions import Action, target, verb
+from fleetctl.plan.actions import Action
+from fleetctl.plan.naming import target, verb
 
 
 @dataclass(frozen=True, slots=True)

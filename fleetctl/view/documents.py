@@ -133,7 +133,7 @@ def rounded(milliseconds: float | None) -> float | None:
 
 def plan_document(fleet_name: str, plan: Plan) -> Document:
     """`plan --format json`."""
-    from fleetctl.plan.actions import names, verb
+    from fleetctl.plan.naming import names, verb
 
     return {
         "schema": SCHEMA,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fleetctl.plan.actions import AddServer, CreateReplica, DrainServer, RenameReplica, target, verb
+from fleetctl.plan.actions import AddServer, CreateReplica, DrainServer, RenameReplica
+from fleetctl.plan.naming import target, verb
 from fleetctl.plan.rollout import NEXT
 from fleetctl.plan.steps import Plan
 from fleetctl.view.tables import Column, show_table

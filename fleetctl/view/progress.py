@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from fleetctl.plan.actions import AwaitReplica, BuildImage, PullImage, target, verb
+from fleetctl.plan.actions import AwaitReplica, BuildImage, PullImage
+from fleetctl.plan.naming import target, verb
 from fleetctl.plan.outcome import Event
 from fleetctl.plan.steps import Plan
 from fleetctl.view.terminal import is_animated, note, stderr, warn

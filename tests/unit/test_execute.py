@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from fleetctl.errors import FleetError
 from fleetctl.execute import execute
-from fleetctl.plan.actions import Action, AwaitReplica, PullImage, Ref, StartReplica, StopReplica, verb
+from fleetctl.plan.actions import Action, AwaitReplica, PullImage, Ref, StartReplica, StopReplica
+from fleetctl.plan.naming import verb
 from fleetctl.plan.outcome import Event, RunReport
 from fleetctl.plan.steps import Plan, Step
 
