@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 from tests.lab.fault import fault
-from tests.lab.fleet import PORT, WEB, Fleet, changed, rule, setting
+from tests.lab.fleet import PORT, WEB, Fleet, added, changed, rule, setting
 from tests.lab.questions import FROM_CLIENT, FROM_OUTSIDE
 
 """Asked over the address of the uplink the reply needs the replica's default route, as one to the outside does."""
@@ -70,7 +70,7 @@ def reverse_path_filter(fleet: Fleet) -> Iterator[None]:
     with (
         setting(inside, "ipv4/conf/all/rp_filter", "1"),
         setting(inside, "ipv4/conf/eth0/rp_filter", "1"),
-        changed(inside, f"ip route add {route}", f"ip route del {route}"),
+        added(inside, "route", route),
     ):
         yield
 

@@ -11,7 +11,7 @@ from tests.e2e.project import wait_for
 from tests.lab.fault import fault
 from tests.lab.faults_blind_wiring import mac
 from tests.lab.faults_unlisted import forgotten_neighbours
-from tests.lab.fleet import CLIENT, LAN, PORT, SUBJECT, WEB, WRONG_MAC, Fleet, changed, rule, setting
+from tests.lab.fleet import CLIENT, LAN, PORT, SUBJECT, WEB, WRONG_MAC, Fleet, added, changed, rule, setting
 from tests.lab.laboratory import OUTSIDE_ADDRESS
 from tests.lab.questions import EGRESS, FROM_CLIENT, FROM_OUTSIDE
 
@@ -61,7 +61,7 @@ def silent_first_resolver(fleet: Fleet) -> Iterator[None]:
        "route|neighbour")  # fmt: skip
 def host_route_to_nobody(fleet: Fleet) -> Iterator[None]:
     route = f"{fleet.names['web']}/32 via {nobody(fleet)}"
-    with changed(fleet.into(CLIENT), f"ip route add {route}", f"ip route del {route}"):
+    with added(fleet.into(CLIENT), "route", route):
         yield
 
 
@@ -82,7 +82,7 @@ def policy_for_answers(fleet: Fleet) -> Iterator[None]:
     inside, web = fleet.into(WEB), fleet.names["web"]
     route = f"default via {nobody(fleet)} dev eth0 table 100"
     with (
-        changed(inside, f"ip route add {route}", f"ip route del {route}"),
+        added(inside, "route", route),
         changed(inside, f"ip rule add from {web} pref 90 lookup 100", "ip rule del pref 90"),
     ):
         yield
@@ -166,7 +166,7 @@ def bound_to_the_other_network(fleet: Fleet) -> Iterator[None]:
 @fault("b79", "The host has a route to the client over another interface", EGRESS, "route")
 def host_route_elsewhere(fleet: Fleet) -> Iterator[None]:
     route = f"{fleet.names['client']}/32 dev docker0"
-    with changed(fleet.lab.host, f"ip route add {route}", f"ip route del {route}"):
+    with added(fleet.lab.host, "route", route):
         yield
 
 
@@ -187,21 +187,21 @@ def wrong_gateway_in_client(fleet: Fleet) -> Iterator[None]:
 @fault("b90", "The bridge has the server's address, too", WEB, "address|route")
 def address_on_the_bridge(fleet: Fleet) -> Iterator[None]:
     address = f"{fleet.names['web']}/32 dev {fleet.bridge}"
-    with changed(fleet.lab.host, f"ip addr add {address}", f"ip addr del {address}"):
+    with added(fleet.lab.host, "addr", address):
         yield
 
 
 @fault("b91", "The client has the server's address itself", FROM_CLIENT, "client|address|route")
 def address_in_the_client(fleet: Fleet) -> Iterator[None]:
     address = f"{fleet.names['web']}/32 dev lo"
-    with changed(fleet.into(CLIENT), f"ip addr add {address}", f"ip addr del {address}"):
+    with added(fleet.into(CLIENT), "addr", address):
         yield
 
 
 @fault("b92", "The server has the client's address itself", FROM_CLIENT, "address")
 def clients_address_in_the_server(fleet: Fleet) -> Iterator[None]:
     address = f"{fleet.names['client']}/32 dev lo"
-    with changed(fleet.into(WEB), f"ip addr add {address}", f"ip addr del {address}"):
+    with added(fleet.into(WEB), "addr", address):
         yield
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 from tests.lab.fault import fault
-from tests.lab.fleet import CLIENT, HERE, LAN, PORT, WEB, Fleet, changed, rule, setting
+from tests.lab.fleet import CLIENT, HERE, LAN, PORT, WEB, Fleet, added, changed, rule, setting
 from tests.lab.questions import FROM_CLIENT
 
 
@@ -52,14 +52,14 @@ def strangled(fleet: Fleet) -> Iterator[None]:
 @fault("u3", "A blackhole route inside", FROM_CLIENT, "address")
 def blackhole_inside(fleet: Fleet) -> Iterator[None]:
     route = f"blackhole {fleet.names['client']}/32"
-    with changed(fleet.into(WEB), f"ip route add {route}", f"ip route del {route}"):
+    with added(fleet.into(WEB), "route", route):
         yield
 
 
 @fault("u4", "A policy that prohibits, in the client", FROM_CLIENT, "route")
 def prohibited(fleet: Fleet) -> Iterator[None]:
     policy = f"to {fleet.names['web']} pref 100 prohibit"
-    with changed(fleet.into(CLIENT), f"ip rule add {policy}", f"ip rule del {policy}"):
+    with added(fleet.into(CLIENT), "rule", policy):
         yield
 
 

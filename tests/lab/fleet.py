@@ -198,6 +198,11 @@ def changed(where: Run, change: str, back: str) -> Iterator[None]:
         where(*back.split())
 
 
+def added(where: Run, kind: str, item: str) -> contextlib.AbstractContextManager[None]:
+    """A route, rule or addr of ip(8) that was not there before."""
+    return changed(where, f"ip {kind} add {item}", f"ip {kind} del {item}")
+
+
 @contextlib.contextmanager
 def setting(where: Run, name: str, value: str) -> Iterator[None]:
     """A kernel setting of a namespace, by its path under /proc/sys/net, that gets its value back."""
