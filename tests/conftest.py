@@ -19,6 +19,7 @@ from tests.e2e.project import Project
 from tests.fakes import ports
 from tests.fakes.faultproxy import FaultProxy, Misbehave
 from tests.fakes.tiny_image import TEST_LABEL, tiny_image
+from tests.held_networks import remove_network
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +69,7 @@ class Bystanders:
     def remove(self) -> None:
         self.other.remove(force=True)
         self.nobodys.remove(force=True)
-        self.network.remove()
+        remove_network(self.client.api, str(self.network.id))
         self.volume.remove()
 
 

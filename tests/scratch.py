@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.fakes.ports import free_port
+from tests.held_networks import HELD_FOR_NOBODY
 from tests.shown_sessions import ROOT, Exchange, run_on_terminal, screen
 
 NEW_NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -24,6 +25,10 @@ PLAYGROUND = (*NEW_NAMESPACES, "docs/examples/playground")
 
 PUBLISHED = "127.0.0.1:8080"
 """Where the documents' balancer is reached."""
+
+
+class NetworkIsHeld(Exception):
+    """The engine holds a network of the session's for nobody, by a fault of its own: the session is to be run anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,10 @@ class Scratch:
         written = written.replace(f"127.0.0.1:{self.port}", PUBLISHED)
         for own, shown in ((self.fleet_name, "fleet"), (str(self.directory), "~/fleetctl"), (str(ROOT), "~/fleetctl")):
             written = written.replace(own, shown)
-        return code, screen(written)
+        lines = screen(written)
+        if code and HELD_FOR_NOBODY in " ".join(" ".join(lines).split()):
+            raise NetworkIsHeld("\n".join(lines))
+        return code, lines
 
     def playground(self) -> int:
         """The process whose namespaces are the playground's; it is opened for the first command."""
@@ -110,6 +118,8 @@ def scratch_copy(directory: Path) -> Iterator[Scratch]:
     try:
         yield scratch
     finally:
-        code, lines = scratch.run_shell("fleetctl down --timeout 1")
-        scratch.leave()
+        try:
+            code, lines = scratch.run_shell("fleetctl down --timeout 1")
+        finally:
+            scratch.leave()
         assert code == 0, "\n".join(lines)

@@ -19,6 +19,7 @@ from fleetctl.spec.model import Membership, Network, Service, Subnet, Volume
 from fleetctl.state.observed import ObservedImage, Replica
 from tests.fakes.memory_engine import MemoryEngine
 from tests.fakes.tiny_image import tiny_image
+from tests.held_networks import remove_network
 
 
 class Bench:
@@ -76,7 +77,7 @@ def bench(
         for container in client.containers.list(all=True, filters=mine):
             container.remove(force=True, v=True)
         for network in client.networks.list(filters=mine):
-            network.remove()
+            remove_network(client.api, str(network.id))
         for volume in client.volumes.list(filters=mine):
             volume.remove()
         made.engine.close()

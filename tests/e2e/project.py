@@ -20,9 +20,8 @@ import yaml
 
 from fleetctl.engine import labels
 from tests.fakes.tiny_image import TAG, TEST_LABEL
+from tests.held_networks import HELD_FOR_NOBODY, remove_network
 
-HELD_FOR_NOBODY = "the engine counts an endpoint on it that does not exist"
-"""What fleetctl says of a network that Engine 20.10 refuses to remove until it is started anew."""
 PATIENCE = 120.0
 """Seconds after which a run of fleetctl counts as hung."""
 WORTH_WAITING = 60.0
@@ -138,11 +137,16 @@ class Project:
     def forgiven(self, done: Done) -> Done:
         """The same, but for a `down` that the engine's own fault made fail: fleetctl has done what can be done and says
         so. Where that is true .ci/run removes the empty network."""
-        if "down" in done.args and done.code == 1 and HELD_FOR_NOBODY in done.stderr:
-            held = {entry["Id"] for entry in self.networks() if is_held_by_nobody(self.client.api, entry["Id"])}
-            self.held |= held
-            return replace(done, code=0) if held else done
-        return done
+        told = "down" in done.args and done.code == 1 and HELD_FOR_NOBODY in done.stderr
+        return replace(done, code=0) if told and self.remove_networks(self.own_label) else done
+
+    def remove_networks(self, mark: str) -> set[str]:
+        """Remove the networks with such a label; those that the engine holds for nobody, which are not gone."""
+        api = self.client.api
+        found = [entry["Id"] for entry in api.networks(filters={"label": mark})]
+        held = {network_id for network_id in found if not remove_network(api, network_id)}
+        self.held |= held
+        return held
 
     def run(self, *args: str, env: Mapping[str, str] | None = None, stdin: str | None = None) -> Done:
         """Run fleetctl to its end."""
@@ -249,28 +253,12 @@ class Project:
             for entry in api.containers(all=True, filters={"label": mark}):
                 gone(api.remove_container, entry["Id"], v=True, force=True)
         for mark in marks:
-            for entry in api.networks(filters={"label": mark}):
-                if not is_held_by_nobody(api, entry["Id"]):
-                    gone(api.remove_network, entry["Id"])
+            self.remove_networks(mark)
             for entry in api.volumes(filters={"label": mark})["Volumes"] or []:
                 gone(api.remove_volume, entry["Name"])
             # The layers between go with the image that was tagged.
             for entry in api.images(filters={"label": mark}):
                 gone(api.remove_image, entry["Id"], force=True)
-
-
-def is_held_by_nobody(api: docker.APIClient, network_id: str) -> bool:
-    """Whether Engine 20.10 refuses to remove an empty network because it still counts an endpoint that is gone: nothing
-    but a restart of the engine cures that, and .ci/run sees to it."""
-    try:
-        api.remove_network(network_id)
-    except docker.errors.NotFound:
-        return False
-    except docker.errors.APIError as error:
-        if "has active endpoints" not in str(error):
-            return False
-        return not api.inspect_network(network_id)["Containers"]
-    return False
 
 
 def gone(remove: Callable[..., Any], name: str, **options: Any) -> None:

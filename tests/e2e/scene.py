@@ -15,6 +15,7 @@ from docker.models.networks import Network
 from docker.types import IPAMConfig, IPAMPool
 
 from tests.fakes.tiny_image import TEST_LABEL, tiny_image
+from tests.held_networks import remove_network
 
 
 class Scene:
@@ -66,7 +67,7 @@ class Scene:
         for container in self.containers:
             container.remove(force=True)
         for network in self.networks:
-            network.remove()
+            remove_network(self.client.api, str(network.id))
 
 
 AScene = TypeVar("AScene", bound=Scene)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.scratch import scratch_copy
-from tests.shown_sessions import NOT_RUN, ROOT, agrees, documents, exchanges, items
+from tests.scratch import NetworkIsHeld, scratch_copy
+from tests.shown_sessions import NOT_RUN, ROOT, Exchange, agrees, documents, exchanges, items
 
 RECORD = "record it anew with 'python -m tests.refresh_docs'"
 SETTLES = 30.0
@@ -29,8 +29,18 @@ def test_what_a_document_shows_is_what_its_commands_print(document: str, tmp_pat
     """Lines must be equal after ids, addresses, MACs, times and versions are masked; every command must exit 0."""
     if os.geteuid() != 0 and any("nsenter" in exchange.command for exchange in SHOWN[document]):
         pytest.skip("enters namespaces, which only root may")
-    with scratch_copy(tmp_path / "fleetctl") as scratch:
-        for exchange in SHOWN[document]:
+    for attempt in ("first", "second"):
+        try:
+            play(SHOWN[document], tmp_path / attempt / "fleetctl")
+        except NetworkIsHeld:
+            continue
+        return
+    pytest.fail("the engine held a network for nobody twice in a row")
+
+
+def play(session: list[Exchange], directory: Path) -> None:
+    with scratch_copy(directory) as scratch:
+        for exchange in session:
             if not exchange.is_run:
                 continue
             deadline = time.monotonic() + (SETTLES if LOOKS.match(exchange.command) else 0)

@@ -13,9 +13,10 @@ import requests
 
 from fleetctl.engine import labels
 from tests.conftest import Bystanders, MakeProxy
-from tests.e2e.project import Done, Project, check_output
-from tests.fakes.faultproxy import Cut, Drop
+from tests.e2e.project import Done, Project, check_output, idle
+from tests.fakes.faultproxy import Answer, Cut, Drop
 from tests.fakes.tiny_image import TAG
+from tests.held_networks import HELD_FOR_NOBODY, remove_network
 
 
 def test_without_an_engine_tests_fail_and_say_why(tmp_path: Path) -> None:
@@ -86,3 +87,19 @@ def test_the_proxy_drops_one_connection_and_cuts_all(client: docker.DockerClient
             with pytest.raises(requests.ConnectionError, match=r"abort|closed|reset"):
                 ask()
         through.close()
+
+
+def test_a_down_is_forgiven_a_network_only_if_the_engine_really_holds_it(fleet: Project, proxy: MakeProxy) -> None:
+    fleet.write({"web": idle(1)})
+    fleet.up()
+    held = Answer(403, b'{"message": "error while removing network: network x has active endpoints"}')
+    with proxy(lambda request: held if "DELETE /networks/" in str(request) else None) as holding:
+        through = docker.APIClient(base_url=holding.address, version="auto")
+        claimed = fleet.finish(fleet.popen("down", env=holding.environment))
+        network = fleet.client.networks.create(f"{fleet.name}_lan", labels={labels.FLEET: fleet.name})
+        assert not remove_network(through, str(network.id))
+        through.close()
+    assert HELD_FOR_NOBODY in claimed.stderr
+    assert claimed.code == 1, claimed
+    assert remove_network(fleet.client.api, str(network.id))
+    assert remove_network(fleet.client.api, str(network.id))

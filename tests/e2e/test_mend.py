@@ -34,7 +34,7 @@ def remove(fleet: Project) -> None:
 def remove_all_and_the_network(fleet: Project) -> None:
     for entry in fleet.containers():
         fleet.client.api.remove_container(entry["Id"], force=True)
-    fleet.client.api.remove_network(fleet.networks()[0]["Id"])
+    fleet.remove_networks(fleet.own_label)
 
 
 def stop(fleet: Project) -> None:

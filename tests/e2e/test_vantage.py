@@ -34,6 +34,7 @@ from tests.e2e.helper_containers import helpers_of, own_run
 from tests.e2e.project import wait_for
 from tests.e2e.test_remote_engine import engine_at, environment
 from tests.fakes.tiny_image import TEST_LABEL, tiny_image
+from tests.held_networks import remove_network
 
 CAPABILITY_NUMBERS = {"DAC_READ_SEARCH": 2, "NET_ADMIN": 12, "SYS_PTRACE": 19, "SYS_ADMIN": 21}
 """Of capabilities(7), linux/capability.h."""
@@ -80,7 +81,7 @@ class Pair:
     def remove(self) -> None:
         for container in self.containers:
             container.remove(force=True)
-        self.network.remove()
+        remove_network(self.client.api, str(self.network.id))
 
 
 @pytest.fixture(scope="module")

@@ -163,7 +163,8 @@ class FaultProxy:
                 self.dead.wait()
                 return
             case Answer(status, body):
-                client.sendall(f"HTTP/1.1 {status} -\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+                lines = (f"HTTP/1.1 {status} -", f"Content-Length: {len(body)}", "Connection: close", "\r\n")
+                client.sendall("\r\n".join(lines).encode() + body)
                 return
         engine.connect(self.upstream)
         engine.sendall(asking_to_close(head))
