@@ -213,12 +213,12 @@ def roll_back(
         work = Work(fleet, engine, balancers, listener, order, stop, prepare)
         observed = work.look()
         releases = [(service, former_release(observed, service)) for service in services]
-        report = RunReport()
+        report = wake_balancers(work, observed)
         for service, release in releases:
-            there = len({replica.number for replica in observed.of_service(service.name)})
-            report += go_back(work, service, release, max(there, service.replicas))
             if report.failures or report.interrupted:
                 break
+            there = len({replica.number for replica in observed.of_service(service.name)})
+            report += go_back(work, service, release, max(there, service.replicas))
         return report + RunReport(traffic=balancers.traffic())
 
 

@@ -55,7 +55,7 @@ def helper_options(image: str, run: str) -> dict[str, Any]:
             "ReadonlyRootfs": True,
             "CapDrop": ["ALL"],
             "CapAdd": list(CAPABILITIES),
-            "SecurityOpt": ["no-new-privileges:true"],
+            "SecurityOpt": ["no-new-privileges=true"],
             "Memory": MEMORY,
             "MemorySwap": MEMORY,
             "PidsLimit": PROCESSES,

@@ -71,7 +71,8 @@ def host_config(action: CreateReplica, network_id: str | None) -> Body:
         + [file_mount(entry) for entry in service.files],
         "CapDrop": list(service.cap_drop),
         "CapAdd": list(service.cap_add),
-        "SecurityOpt": list(service.security_opt),
+        # The engine logs a warning for each that has a colon.
+        "SecurityOpt": [option.replace("no-new-privileges:", "no-new-privileges=") for option in service.security_opt],
         "Sysctls": dict(service.sysctls),
         "Ulimits": [{"Name": name, "Soft": limit.soft, "Hard": limit.hard} for name, limit in service.ulimits.items()],
         "RestartPolicy": {"Name": service.restart.name, "MaximumRetryCount": service.restart.maximum},

@@ -21,8 +21,10 @@ COLUMNS = (
     Column("SHARE", right=True),
     Column("BAR", spare=1),
 )
-BAR = 24
-"""Terminal cells of the longest bar."""
+BAR = 12
+"""Terminal cells of the longest bar: with names as long as fleet-web-1, a row has 80."""
+EIGHTHS = ("", *"▏▎▍▌▋▊▉")
+"""What fills so many eighths of a cell (Unicode block elements, U+2589 to U+258F)."""
 ROWS = 100
 """Shares that are shown; who answers with another identity each time is no longer told row by row."""
 BEGINNING_OF_LINE, CLEAR_LINE = "\r", "\x1b[K"
@@ -77,8 +79,9 @@ def instance(share: Share) -> str:
 
 
 def bar(count: int, most: int) -> str:
-    """As long as its part of the longest; never nothing where there is something."""
-    return "█" * (max(1, round(BAR * count / most)) if count else 0)
+    """As long as its part of the longest, to an eighth of a cell; never nothing where there is something."""
+    whole, eighths = divmod(max(1, round(8 * BAR * count / most)) if count else 0, 8)
+    return "█" * whole + EIGHTHS[eighths]
 
 
 def summary(found: Distribution) -> str:

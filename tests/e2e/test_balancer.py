@@ -108,6 +108,10 @@ def test_a_frozen_balancer_is_woken_before_a_replica_is_replaced(balanced: Balan
     balanced.project.up()
     balanced.wait_serving("web-1", "web-2")
     balanced.project.assert_converged()
+    balanced.balancer.pause()
+    done = balanced.project.run("rollback", "web")
+    assert done.code == 0, done
+    balanced.wait_serving("web-1", "web-2")
 
 
 # What clients send

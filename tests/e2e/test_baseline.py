@@ -21,7 +21,7 @@ def test_a_replica_gets_the_restricted_baseline(fleet: Project) -> None:
     assert host["ReadonlyRootfs"] is True
     assert host["CapDrop"] == ["ALL"]
     assert not host["CapAdd"]
-    assert "no-new-privileges:true" in host["SecurityOpt"]
+    assert "no-new-privileges=true" in host["SecurityOpt"]
     assert host["PidsLimit"] == 64
     assert {one["Name"]: (one["Soft"], one["Hard"]) for one in host["Ulimits"]} == {
         "nofile": (4096, 4096),
@@ -42,7 +42,7 @@ def test_the_compatible_baseline_is_what_compose_would_do_and_no_new_privileges(
     done = fleet.up()
     host = host_config(fleet, "job-1")
     assert (host["ReadonlyRootfs"], host["CapDrop"]) == (False, [])
-    assert "no-new-privileges:true" in host["SecurityOpt"]
+    assert "no-new-privileges=true" in host["SecurityOpt"]
     assert host["PidsLimit"] == 512
     assert "compatible" in done.stderr, done
 

@@ -209,7 +209,7 @@ def test_the_helper_has_what_it_needs_and_nothing_more(
     assert host["Privileged"] is False
     assert (host["CapDrop"], sorted(host["CapAdd"])) == (["ALL"], sorted(CAPABILITIES))
     assert (host["ReadonlyRootfs"], host["AutoRemove"]) == (True, True)
-    assert "no-new-privileges:true" in host["SecurityOpt"]
+    assert "no-new-privileges=true" in host["SecurityOpt"]
     assert (host["NetworkMode"], host["PidMode"]) == ("host", "host")
     assert host["Memory"] == host["MemorySwap"] == 256 << 20
     assert host["PidsLimit"] == 128

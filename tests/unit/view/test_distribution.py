@@ -48,9 +48,12 @@ def test_what_is_wrong_ends_with_fail_and_every_fault(capsys: pytest.CaptureFixt
     assert verdict == "FAIL  f-web-3 never answered; 1 of 75 requests failed"
 
 
-@pytest.mark.parametrize(("count", "cells"), [(0, 0), (1, 1), (500, BAR // 2), (999, BAR), (1000, BAR)])
-def test_a_bar_is_as_long_as_its_part_and_never_nothing_for_something(count: int, cells: int) -> None:
-    assert bar(count, 1000) == "█" * cells
+@pytest.mark.parametrize(
+    ("count", "drawn"),
+    [(0, ""), (1, "▏"), (500, "█" * 6), (760, "█" * 9 + "▏"), (990, "█" * 11 + "▉"), (1000, "█" * 12)],
+)
+def test_a_bar_is_as_long_as_its_part_and_never_nothing_for_something(count: int, drawn: str) -> None:
+    assert bar(count, 1000) == drawn
 
 
 def test_nobody_has_no_bar_and_no_share(capsys: pytest.CaptureFixture[str]) -> None:
