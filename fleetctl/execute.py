@@ -29,13 +29,13 @@ from fleetctl.plan.steps import Plan, Step
 WORKERS = 8
 """Engine calls at a time: 4 to 16 are equally quick on one host, one at a time is half as quick."""
 WAITERS = 64
-"""Replicas waited for at a time; waiting costs next to nothing and must not hold up a start."""
+"""Replicas waited for, or told to stop, at a time; waiting costs next to nothing and must not hold up a start."""
 POLL = 0.2
 """Seconds after which a request to stop is noticed at the latest."""
 
 
-WAITING = (AwaitReplica, Delay, AddServer, DrainServer, ConfigureBalancer)
-"""What waits most of its time."""
+WAITING = (AwaitReplica, Delay, AddServer, DrainServer, ConfigureBalancer, StopReplica)
+"""What waits most of its time: a stop for as long as its replica's grace."""
 ENDING = (StopReplica, RestartReplica, RemoveReplica)
 """What ends a container's processes: a balancer waits for all who speak with it, fleetctl among them."""
 

@@ -68,6 +68,18 @@ def test_steps_that_need_nothing_of_each_other_run_side_by_side() -> None:
     assert statuses(report) == {"a": "done", "b": "done"}
 
 
+def test_replicas_use_up_their_grace_side_by_side_however_few_workers_there_are() -> None:
+    """As many as a fleet has at most meet at a barrier that only all together can pass."""
+    barrier = threading.Barrier(60, timeout=10)
+    stops = [Step(f"{number}", StopReplica(Ref(f"web-{number}", id="x"), grace=10), "a test") for number in range(60)]
+
+    def meet(name: str) -> None:
+        barrier.wait()
+
+    report = run(Recorder(then=meet), *stops)
+    assert set(statuses(report).values()) == {"done"}
+
+
 def test_a_failure_skips_what_needs_it_and_nothing_else() -> None:
     """Partial failure is data: done, failed, or skipped because of the step before it."""
     recorder = Recorder(failing=("a",))
