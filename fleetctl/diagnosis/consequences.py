@@ -53,10 +53,20 @@ CONSEQUENCES = {
 
 
 def settle(findings: Iterable[Finding]) -> list[Finding]:
-    """Each once, without what follows from another, in the order of the way."""
+    """Each once, without what follows from another, in the order of the way. A warning keeps nobody from an answer: it
+    neither stands for a fault of the same name and object nor explains any fault."""
     once: dict[tuple[str, str], Finding] = {}
-    for one in findings:
+    for one in sorted(findings, key=is_warning):
         once.setdefault((one.cause, one.where), one)
-    causes = {cause for cause, _ in once}
-    kept = [one for one in once.values() if not causes & set(CONSEQUENCES.get(one.cause, ()))]
-    return sorted(kept, key=lambda one: (one.level == "warning", one.order))
+    causes = {one.cause for one in once.values()}
+    faults = {one.cause for one in once.values() if not is_warning(one)}
+    kept = [
+        one
+        for one in once.values()
+        if not (causes if is_warning(one) else faults) & set(CONSEQUENCES.get(one.cause, ()))
+    ]
+    return sorted(kept, key=lambda one: (is_warning(one), one.order))
+
+
+def is_warning(one: Finding) -> bool:
+    return one.level == "warning"

@@ -23,6 +23,7 @@ from fleetctl.diagnosis import (
 )
 from fleetctl.diagnosis.consequences import settle
 from fleetctl.diagnosis.scene import (
+    INFORMATIVE,
     Evidence,
     Finding,
     Judged,
@@ -40,9 +41,6 @@ from fleetctl.state.observed import Replica
 from fleetctl.state.probes import NOT_ASKED
 
 Part = Finding | Proof
-
-INFORMATIVE = ("lo", "own")
-"""Vantages inside the target: they tell where a fault lies; a server may rightly not answer there."""
 
 
 def judge(target: Target, scene: Scene) -> Verdict:

@@ -68,7 +68,9 @@ def finding(cause: str, where: str, *evidence: Evidence | str, cure: str, comman
     return Finding(CAUSES[cause][0], cause, where, facts, cure, commands)
 
 
-Vantage = Literal["lo", "own", "host", "client", "published"]
+AskedFrom = Literal["lo", "own", "host", "client", "published"]
+INFORMATIVE = ("lo", "own")
+"""Inside the target: these tell where a fault lies; a server may rightly not answer there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Way:
     """One way a request can take: from a vantage (a client container, else the host) to an address and port of the
     target. `outcome` is None for a way that is judged by rules and routes because it cannot be probed from here."""
 
-    vantage: Vantage
+    vantage: AskedFrom
     address: str
     port: int
     client: Replica | None = None
@@ -219,9 +221,10 @@ class Verdict:
     @property
     def reachable(self) -> bool | None:
         """Whether every way that was tried or judged is in order; None where none could be tried."""
-        if any(one.level == "fault" for one in self.findings):
+        broken = (one.good is False and one.way.vantage not in INFORMATIVE for one in self.judged)
+        if any(one.level == "fault" for one in self.findings) or any(broken):
             return False
-        counted = [one for one in self.judged if not (self.target.from_named and one.way.vantage in ("lo", "own"))]
+        counted = [one for one in self.judged if not (self.target.from_named and one.way.vantage in INFORMATIVE)]
         return None if self.judged and all(one.good is None for one in counted) else True
 
     @property

@@ -14,9 +14,8 @@ import pytest
 import yaml
 
 from fleetctl.diagnosis.causes import CAUSES, HOPS
-from fleetctl.diagnosis.consequences import CONSEQUENCES, settle
 from fleetctl.diagnosis.judge import dead_alias, judge
-from fleetctl.diagnosis.scene import Scene, Target, Verdict, finding
+from fleetctl.diagnosis.scene import INFORMATIVE, Scene, Target, Verdict
 from fleetctl.state.network import Attachment, Interface, Namespace, Topology
 from fleetctl.state.observed import Endpoint, Replica
 from tests.fakes.made_up_scene import change, healthy, scene, target
@@ -44,7 +43,7 @@ def named(verdict: Verdict) -> list[str]:
     return [one.cause for one in verdict.findings]
 
 
-# Order, consequences, several at once
+# Order, several at once
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
@@ -53,13 +52,13 @@ def test_faults_come_in_the_order_of_the_way_and_warnings_after_them(path: Path)
     assert found == sorted(found)
 
 
-@pytest.mark.parametrize(
-    ("follows", "cause"), [(follows, cause) for follows, causes in CONSEQUENCES.items() for cause in causes]
-)
-def test_what_follows_from_another_finding_is_left_out(follows: str, cause: str) -> None:
-    both = [finding(one, "web-1", "seen", cure="mend it") for one in (follows, cause)]
-    assert [one.cause for one in settle(both)] == [cause]
-    assert [one.cause for one in settle(both[:1])] == [follows]
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_nobody_is_called_reachable_whom_a_client_or_the_host_did_not_reach(path: Path) -> None:
+    """Neither by a fault that is told nor, were there none, by the ways alone."""
+    verdict = judge(*seen_in(path))
+    if any(one.good is False and one.way.vantage not in INFORMATIVE for one in verdict.judged):
+        assert "fault" in [one.level for one in verdict.findings]
+        assert replace(verdict, findings=()).reachable is False
 
 
 INDEPENDENT = (
