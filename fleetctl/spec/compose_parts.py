@@ -101,7 +101,7 @@ class DependencyShape(Shape):
     restart: (
         Annotated[
             bool,
-            Meta(description="Restart this service when the dependency is replaced."),
+            Meta(description="Only false: to restart with the dependency is not yet supported."),
         ]
         | None
     ) = None

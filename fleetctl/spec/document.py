@@ -102,7 +102,7 @@ def _service(service: Service) -> Document:
             },
             "healthcheck": None if service.healthcheck is None else _healthcheck(service.healthcheck),
             "depends_on": {
-                name: {"condition": needed.condition, "required": needed.required, "restart": needed.restart}
+                name: {"condition": needed.condition, "required": needed.required}
                 for name, needed in service.depends_on.items()
             },
             "volumes": [_mount(mount) for mount in service.mounts],

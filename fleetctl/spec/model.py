@@ -65,7 +65,6 @@ class Healthcheck:
 class Dependency:
     condition: Condition = "service_started"
     required: bool = True
-    restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,13 @@ from fleetctl.spec.mounts import check_host_path
 from fleetctl.spec.project import Project
 from fleetctl.spec.services import read_labels
 from fleetctl.spec.site import Site
+from fleetctl.spec.wording import shown
 
 IPNetwork = IPv4Network | IPv6Network
 IPAddress = IPv4Address | IPv6Address
+
+_OWN_FILES = ("tmpfs", "nfs", "nfs4", "cifs")
+"""File systems that hold nothing of the host's: what is mounted lies in memory or elsewhere."""
 
 
 def read_networks(site: Site, raw: Mapping[str, NetworkShape | None] | None, project: Project) -> dict[str, Network]:
@@ -158,17 +162,35 @@ def _read_volume(site: Site, key: str, shape: VolumeShape | None, project: Proje
                 site.key(name).report("an external volume is used as it is", "delete it, or external")
         return Volume(key, shape.name or key, external=True)
     options = {name: str(value) for name, value in (shape.driver_opts or {}).items()}
-    device = options.get("device", "")
-    # The local driver mounts whatever `device` names: a bind in disguise.
-    if device.startswith("/"):
-        check_host_path(site.at("driver_opts", "device"), device, project)
+    driver = shape.driver or "local"
+    if driver == "local":
+        _check_mounted(site.at("driver_opts"), options, project)
+    elif options.get("device", "").startswith("/"):
+        check_host_path(site.at("driver_opts", "device"), options["device"], project)
     return Volume(
         key=key,
         engine_name=shape.name or f"{project.name}_{key}",
-        driver=shape.driver or "local",
+        driver=driver,
         driver_opts=options,
         labels=read_labels(site.at("labels"), shape.labels),
     )
+
+
+def _check_mounted(site: Site, options: Mapping[str, str], project: Project) -> None:
+    """The local driver hands `type`, `o` and `device` to mount(2) as they are (moby, volume/local): a bind in disguise,
+    or a file system that shows the host's own files."""
+    if not options.keys() & {"type", "o", "device"}:
+        return
+    kind, device = options.get("type", ""), options.get("device", "")
+    if {"bind", "rbind"}.isdisjoint(options.get("o", "").split(",")):
+        if kind not in _OWN_FILES:
+            hint = f"write type {', '.join(_OWN_FILES)}, or none with o: bind; or pass --unsafe if you mean it"
+            project.refuse(site.at("type"), f"a file system of type {shown(kind, 60)} may show the host's files", hint)
+    elif device.startswith("/"):
+        check_host_path(site.at("device"), device, project)
+    else:
+        why = f"{shown(device, 200)} is taken from wherever the engine itself runs, mostly the host's root"
+        project.refuse(site.at("device"), why, "write an absolute path, or pass --unsafe if you mean it")
 
 
 def read_address_range(site: Site, shape: AddressesShape | None) -> AddressRange:

@@ -228,7 +228,10 @@ def _read_memberships(
 def _read_dependencies(site: Site, raw: list[str] | Mapping[str, DependencyShape] | None) -> dict[str, Dependency]:
     if isinstance(raw, list):
         return {name: Dependency() for name in read_list(site, raw)}
-    return {
-        name: Dependency(shape.condition, shape.required is not False, shape.restart or False)
-        for name, shape in (raw or {}).items()
-    }
+    for name, shape in (raw or {}).items():
+        if shape.restart:
+            site.at(name, "restart").report(
+                "not yet supported: nothing restarts with what it depends on",
+                "delete it; `fleetctl restart SERVICE` does it by hand",
+            )
+    return {name: Dependency(shape.condition, shape.required is not False) for name, shape in (raw or {}).items()}
