@@ -135,6 +135,7 @@ def stand(replicas: Sequence[Replica], pools: Mapping[str, Pools | None]) -> dic
 
 def tell_drift(fleet: Fleet, everything: Sequence[Replica], names: Sequence[str], *, shown: Sequence[Replica]) -> None:
     """Say on stderr where what runs is not what the file asks for."""
+    from fleetctl.plan.order import has_done_its_work
     from fleetctl.spec.wording import counted
     from fleetctl.view.terminal import note, warn
 
@@ -143,9 +144,11 @@ def tell_drift(fleet: Fleet, everything: Sequence[Replica], names: Sequence[str]
             continue
         own = [replica for replica in everything if replica.service == service.name]
         running = sum(replica.state == "running" for replica in own)
-        if running != service.replicas:
+        done = sum(has_done_its_work(fleet, replica) for replica in own)
+        if running + done != service.replicas:
+            found = f"{running} running, {done} done" if done else f"{running} running"
             wanted = counted(service.replicas, "replica")
-            warn(f"{service.name}: the file asks for {wanted}, {running} running; 'fleetctl up' makes it so")
+            warn(f"{service.name}: the file asks for {wanted}, {found}; 'fleetctl up' makes it so")
     orphans = sorted({replica.service for replica in everything} - {*fleet.services, *fleet.inactive})
     if orphans and fleet.services:
         warn(f"services that are not in the file: {', '.join(orphans)}; 'fleetctl up --remove-orphans' removes them")

@@ -11,7 +11,8 @@ from fleetctl.inquiry.cases import Case
 from fleetctl.inquiry.inquiry import Inquiry
 from fleetctl.inquiry.rotation import ask_balancers
 from fleetctl.inquiry.targets import as_address, chosen_client, every_service, find, merged, parse
-from fleetctl.inquiry.world import has_done_its_work, host_of, http_of, inspected, look
+from fleetctl.inquiry.world import host_of, http_of, inspected, look
+from fleetctl.plan.order import has_done_its_work
 from fleetctl.spec.model import Fleet
 from fleetctl.vantage.base import Vantage
 
@@ -34,8 +35,8 @@ def diagnose(fleet: Fleet | None, engine: DockerHost, vantage: Vantage, asked: A
     if any(as_address(item.host) or not world.named(item.host) for item in wanted):
         world = inspected(world, (), engine)  # only inspection tells aliases, and what was to be published
     meant = merged([one for item in wanted for one in find(item, world, client=client)])
-    if not texts:
-        meant = tuple(one for one in meant if not has_done_its_work(fleet, one.container))
+    if fleet is not None and not texts:
+        meant = tuple(one for one in meant if not (one.container and has_done_its_work(fleet, one.container)))
     world = inspected(world, [one for one in (client, *(item.container for item in meant)) if one is not None], engine)
     if fleet is not None:
         asked_for = {

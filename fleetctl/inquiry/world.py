@@ -10,7 +10,6 @@ from shlex import quote
 from fleetctl.diagnosis.scene import Evidence, Finding, Scene, finding
 from fleetctl.engine.docker_host import DockerHost
 from fleetctl.net.proc import local_ipv4
-from fleetctl.plan.order import is_one_shot
 from fleetctl.spec.model import Balance, Fleet, HttpSettings, Service
 from fleetctl.spec.wording import listed
 from fleetctl.state.observed import ObservedNetwork, Replica
@@ -68,14 +67,6 @@ def inspected(world: World, targets: Iterable[Replica], engine: DockerHost) -> W
         wanted |= {one.id for one in world.containers[:MOST]}
     known = {one.id: one for one in engine.inspect([one for one in world.containers if one.id in wanted])}
     return replace(world, containers=tuple(known.get(one.id, one) for one in world.containers))
-
-
-def has_done_its_work(fleet: Fleet | None, container: Replica | None) -> bool:
-    """Whether it is a finished job: a service that is meant to end, and ended well."""
-    if fleet is None or container is None or (container.state, container.exit_code) != ("exited", 0):
-        return False
-    service = fleet.services.get(container.service)
-    return service is not None and is_one_shot(fleet, service)
 
 
 def service_of(world: World, container: Replica | None) -> Service | None:

@@ -7,6 +7,7 @@ from graphlib import TopologicalSorter
 
 from fleetctl.errors import ConfigError
 from fleetctl.spec.model import Fleet, Service
+from fleetctl.state.observed import Replica
 
 
 def find_service(fleet: Fleet, name: str) -> Service:
@@ -48,3 +49,11 @@ def is_one_shot(fleet: Fleet, service: Service) -> bool:
     )
     said = service.origins.get("restart", "default") not in ("default", f"baseline {service.baseline}")
     return waited_for or (said and service.restart.name == "no" and service.http is None)
+
+
+def has_done_its_work(fleet: Fleet, replica: Replica) -> bool:
+    """Whether it is a finished job: of a service that is meant to end, and ended well."""
+    if (replica.state, replica.exit_code) != ("exited", 0):
+        return False
+    service = fleet.services.get(replica.service)
+    return service is not None and is_one_shot(fleet, service)
