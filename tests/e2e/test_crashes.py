@@ -90,6 +90,21 @@ def test_after_a_crash_of_an_update_the_next_up_ends_it(fleet: Project, proxy: M
     fleet.down("-v")
 
 
+def test_after_a_crash_of_an_update_a_rollback_puts_the_former_release_back(fleet: Project, proxy: MakeProxy) -> None:
+    """From the first new container on: before that there is nothing to go back from."""
+    write(fleet)
+    fleet.up()
+    for point in range(1, UPDATE_POINTS, 4):
+        write(fleet, greeting=f"crash {point}")
+        code, _ = killed_after(fleet, proxy, point, "up")
+        assert code == -signal.SIGKILL
+        done = fleet.run("rollback", "web", "-t", "1")
+        assert done.code == 0, done
+        write(fleet)
+        assert_whole(fleet)
+    fleet.down("-v")
+
+
 def test_the_sweep_has_left_out_no_crash_point(
     fleet: Project, proxy: MakeProxy, free_subnet: Callable[[int], str]
 ) -> None:
