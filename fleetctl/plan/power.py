@@ -46,7 +46,7 @@ def plan_start(fleet: Fleet, observed: Observed, services: Sequence[Service]) ->
     before: tuple[str, ...] = ()
     because = "start was asked for"
     for service in services:
-        ready = []
+        ready: list[str] = []
         for replica in observed.of_service(service.name):
             if replica.state in ("created", "exited"):
                 after = before
@@ -57,7 +57,7 @@ def plan_start(fleet: Fleet, observed: Observed, services: Sequence[Service]) ->
                 step = draft.add(UnpauseReplica(ref(replica)), because, after=before)
             else:
                 continue
-            ready.append(await_and_enter(draft, fleet, rotations, service, replica, because, after=step))
+            ready += await_and_enter(draft, fleet, rotations, service, replica, because, after=step)
         before = tuple(ready) or before
     return draft.plan()
 
@@ -77,20 +77,23 @@ def plan_restart(fleet: Fleet, observed: Observed, services: Sequence[Service], 
             draft.notices.append(alone)
         for replica in replicas:
             after, _ = plan_leave(draft, rotations.pools(service.name), replica, because, after=before)
+            if service.balance and replica.state != "running":
+                # What it was told last is from when it ran: those whom it would ask may be gone since.
+                after = (draft.add(ConfigureBalancer(ref(replica), service.balance), because, after=after),)
             step = draft.add(RestartReplica(ref(replica), grace=grace), because, after=after)
-            before = (await_and_enter(draft, fleet, rotations, service, replica, because, after=step),)
+            before = await_and_enter(draft, fleet, rotations, service, replica, because, after=step)
     return draft.plan()
 
 
 def await_and_enter(
     draft: Draft, fleet: Fleet, rotations: Rotations, service: Service, replica: Replica, because: str, *, after: str
-) -> str:
-    """Add the steps that wait for a replica and bring it into rotation; returns the id of the last."""
+) -> tuple[str, ...]:
+    """Add the steps that wait for a replica and bring it into rotation; returns those after which it does its work."""
     woken = replica.state == "paused"
     awaited = AwaitReplica(ref(replica), service, completed=is_one_shot(fleet, service), woken=woken)
     ready = (draft.add(awaited, because, after=(after,)),)
     pools = rotations.pools(service.name)
-    return (ready + plan_entry(draft, pools, replica.label, ref(replica), because, after=ready))[-1]
+    return plan_entry(draft, pools, replica.label, ref(replica), because, after=ready) or ready
 
 
 def plan_wake(fleet: Fleet, replicas: Iterable[Replica]) -> Plan:
