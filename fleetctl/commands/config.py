@@ -32,7 +32,7 @@ def command(
     """Check the file and print the effective configuration: short forms expanded, variables filled in, defaults and
     the security baseline applied. In YAML a comment beside each value of a service says where it comes from. Needs no
     engine."""
-    from fleetctl.spec.baseline import missing_limits
+    from fleetctl.spec.baseline import baseline_notes, missing_limits
     from fleetctl.view.documents import show_document
     from fleetctl.view.terminal import warn, write
     from fleetctl.view.text import safe
@@ -62,5 +62,5 @@ def command(
         if output == "json":
             show_document(document)
         else:
-            text = annotate(render_yaml(document), document_origins(fleet))
+            text = annotate(render_yaml(document), document_origins(fleet), baseline_notes(fleet))
             write(safe(text.rstrip("\n"), newlines=True))

@@ -7,15 +7,19 @@ from collections.abc import Iterator, Mapping
 from fleetctl.spec.wording import join
 
 
-def annotate(text: str, origins: Mapping[str, str]) -> str:
-    """The same YAML with a comment at the end of every line whose value has an origin. `text` is block style with one
-    value a line, as render_yaml writes it; `origins` is that of document_origins."""
+def annotate(text: str, origins: Mapping[str, str], notes: Mapping[str, str] | None = None) -> str:
+    """The same YAML with a comment at the end of every line whose value has an origin, and one below it where there is
+    a note. `text` is block style with one value a line, as render_yaml writes it; `origins` is that of
+    document_origins, `notes` that of baseline_notes."""
     import yaml
 
     lines = text.splitlines()
     for path, line in leaves(yaml.compose(text, Loader=yaml.SafeLoader), ""):
         if path in origins:
             lines[line] += f"  # {origins[path]}"
+        if notes and path in notes:
+            indent = len(lines[line]) - len(lines[line].lstrip())
+            lines[line] += f"\n{' ' * indent}# {notes[path]}"
     return "\n".join(lines) + "\n"
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from fleetctl.spec.model import Baseline, Fleet, Logging, Restart, Service, Ulimit
 from fleetctl.spec.origins import origin_of
+from fleetctl.spec.wording import join
 
 ROTATION = Logging("json-file", {"max-size": "10m", "max-file": "3"})
 NO_NEW_PRIVILEGES = "no-new-privileges:true"
@@ -112,6 +113,17 @@ def baseline_origins(service: Service) -> dict[str, str]:
     if policy is not None:
         found["restart"] = policy
     return found
+
+
+def baseline_notes(fleet: Fleet) -> dict[str, str]:
+    """Path of each image in the effective configuration -> what the baseline does there only where the image, which the
+    engine alone knows, says nothing."""
+    return {
+        f"{join('services', name)}.image": f"user: {service.default_user} where the image names none "
+        f"(baseline {service.baseline})"
+        for name, service in fleet.services.items()
+        if service.user is None and service.default_user is not None
+    }
 
 
 def _is_loopback(address: str) -> bool:

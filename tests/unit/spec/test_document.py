@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fleetctl.spec.baseline import baseline_notes
 from fleetctl.spec.compose_service import ServiceShape
 from fleetctl.spec.document import document_origins, to_document
 from fleetctl.spec.load import load_fleet
@@ -97,6 +98,19 @@ def test_each_value_of_a_balancer_has_its_own_origin(project: Path) -> None:
     assert origins["services.inner.x-fleet.balance.target_port"] == place("target_port: 5432")
     assert origins["services.inner.x-fleet.balance.health_path"] == "default"
     assert origins["services.lb.ulimits.nofile.soft"] == "baseline restricted"
+
+
+def test_the_user_that_the_baseline_gives_to_an_image_without_one_is_told(tmp_path: Path) -> None:
+    """Which image has one only the engine knows, so it is no value; a user of the file, or of no baseline, says all."""
+    (tmp_path / "fleet.yaml").write_text(
+        "services:\n"
+        "  bare: {image: x}\n"
+        "  said: {image: x, user: '0'}\n"
+        "  open: {image: x, x-fleet: {baseline: compatible}}\n"
+    )
+    assert baseline_notes(load_fleet([tmp_path / "fleet.yaml"], {})) == {
+        "services.bare.image": "user: 10001:10001 where the image names none (baseline restricted)"
+    }
 
 
 def test_labels_of_a_swarm_service_are_warned_of(project: Path) -> None:
