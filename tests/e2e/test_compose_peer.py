@@ -10,7 +10,7 @@ from bench.harness.peer import Compose, find_compose
 from bench.harness.process import FailedError
 
 ROOT = Path(__file__).parents[2]
-FILES = [ROOT / "fleet.yaml", *sorted((ROOT / "docs" / "examples").glob("*.yaml"))]
+FILES = [ROOT / "fleet.yaml", *sorted((ROOT / "docs" / "examples").rglob("*.yaml"))]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from fleetctl.spec.yaml_text import render_yaml
 from tests.unit.spec.compose_peer import check_compose_accepts
 
 ROOT = Path(__file__).resolve().parents[3]
-EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.yaml"))
+EXAMPLES = sorted((ROOT / "docs" / "examples").rglob("*.yaml"))
 MATRIX = (ROOT / "docs" / "fleet-yaml.md").read_text()
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", MATRIX, re.MULTILINE | re.DOTALL)
 SHAPES = {
@@ -27,7 +27,7 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("path", [ROOT / "fleet.yaml", *EXAMPLES], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [ROOT / "fleet.yaml", *EXAMPLES], ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_file_is_read_and_so_is_what_config_prints_of_it(path: Path, tmp_path: Path) -> None:
     fleet = load_fleet([path], {}, profiles=["*"])
     assert fleet.warnings == ()

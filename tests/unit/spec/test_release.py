@@ -19,7 +19,7 @@ from fleetctl.spec.model import Fleet, Service
 from fleetctl.spec.release import LEFT_OUT, MAX_BYTES, pack, unpack
 
 ROOT = Path(__file__).resolve().parents[3]
-EXAMPLES = [ROOT / "fleet.yaml", *sorted((ROOT / "docs" / "examples").glob("*.yaml"))]
+EXAMPLES = [ROOT / "fleet.yaml", *sorted((ROOT / "docs" / "examples").rglob("*.yaml"))]
 BLANK = Service(name="", image="")
 
 
@@ -46,7 +46,7 @@ def full_fleet(directory: Path, **environment: str) -> Fleet:
     return load_fleet([directory / "fleet.yaml"], {"PASSED": "passed", **environment}, profiles=["*"])
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_example_comes_back_with_its_digests(path: Path) -> None:
     check_round_trip(load_fleet([path], {}, profiles=["*"]))
 
