@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from fleetctl.commands.options import FleetSource, fleet_options, format_option
-from fleetctl.errors import FleetError
+from fleetctl.errors import ConfigError, FleetError
 
 if TYPE_CHECKING:
     from fleetctl.engine.docker_host import DockerHost
@@ -77,7 +77,8 @@ def examine(source: FleetSource) -> Iterator[Finding]:
     except FleetError as error:
         yield Finding("engine", "error", error.message, error.hint or "", error.exit_code)
     try:
-        yield access(engine)
+        if engine is not None:
+            yield access(engine)
         fleet = source.load()
         yield Finding(
             "file", "ok", f"{', '.join(fleet.files)}: fleet {fleet.name}, services {', '.join(fleet.services)}"
@@ -95,23 +96,22 @@ def examine(source: FleetSource) -> Iterator[Finding]:
             engine.close()
 
 
-def access(engine: DockerHost | None) -> Finding:
-    """Whether the kernel's view of the wiring can be read from here."""
-    if engine is not None and not engine.local:
-        return Finding(
-            "network view",
-            "warning",
-            "the engine is on another host: its links cannot be read from here",
-            "run fleetctl on the engine's host to see veth pairs and bridges",
-        )
-    if os.geteuid() == 0:
-        return Finding("network view", "ok", "root: links of the host and of every replica can be read")
-    return Finding(
-        "network view",
-        "warning",
-        "not root: the inner ends of veth pairs cannot be read",
-        "sudo fleetctl inspect-network shows all of it",
-    )
+def access(engine: DockerHost) -> Finding:
+    """From where inspect-network and diagnose will look at the wiring; nothing is started to find that out."""
+    from fleetctl.vantage.registry import open_vantage, why_not_privileged
+
+    try:
+        vantage = open_vantage(engine)
+    except ConfigError as error:
+        return Finding("network view", "error", error.message, error.hint or "", error.exit_code)
+    reason = "; ".join(vantage.reasons)
+    if vantage.name == "helper container":
+        return Finding("network view", "ok", f"through a helper container ({reason or 'FLEET_VANTAGE=helper'})")
+    blind = f"the engine only ({reason})" if vantage.name == "the engine only" else why_not_privileged()
+    if blind is not None:
+        cure = "unset FLEET_VANTAGE: a helper container sees all of it"
+        return Finding("network view", "warning", blind, cure)
+    return Finding("network view", "ok", "from this host: its links and those of every replica can be read")
 
 
 def confinement(fleet: Fleet) -> Iterator[Finding]:
