@@ -23,7 +23,7 @@ COLUMNS = (
 )
 BAR = 12
 """Terminal cells of the longest bar: with names as long as fleet-web-1, a row has 80."""
-EIGHTHS = ("", *"▏▎▍▌▋▊▉")
+EIGHTHS: tuple[str, ...] = ("", *"▏▎▍▌▋▊▉")
 """What fills so many eighths of a cell (Unicode block elements, U+2589 to U+258F)."""
 ROWS = 100
 """Shares that are shown; who answers with another identity each time is no longer told row by row."""
