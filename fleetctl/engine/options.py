@@ -9,6 +9,7 @@ from typing import Any
 
 from fleetctl.engine import labels
 from fleetctl.plan.actions import CreateNetwork, CreateReplica, CreateVolume
+from fleetctl.spec.digest import volume_digests
 from fleetctl.spec.model import FileMount, Healthcheck, Membership, Mount, Service, Subnet
 from fleetctl.spec.release import pack
 
@@ -197,6 +198,7 @@ def volume_options(action: CreateVolume, run: str) -> Body:
             **volume.labels,
             labels.FLEET: action.fleet,
             labels.VOLUME: volume.key,
+            labels.DIGESTS: compact(volume_digests(volume)),
             labels.RUN: run,
         },
     }

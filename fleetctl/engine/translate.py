@@ -201,7 +201,12 @@ def whole_block(cidr: str) -> str:
 
 def volume_from_json(entry: Json) -> ObservedVolume:
     marks: Mapping[str, str] = entry.get("Labels") or {}
-    return ObservedVolume(name=entry["Name"], key=marks.get(labels.VOLUME), fleet=marks.get(labels.FLEET))
+    return ObservedVolume(
+        name=entry["Name"],
+        key=marks.get(labels.VOLUME),
+        fleet=marks.get(labels.FLEET),
+        digests=digests_from_label(marks.get(labels.DIGESTS)),
+    )
 
 
 def image_from_json(reference: str, entry: Json) -> ObservedImage:

@@ -18,7 +18,7 @@ from fleetctl.plan.steps import Draft
 from fleetctl.plan.subnets import check_capacity, choose_subnet, taken_subnets
 from fleetctl.plan.teardown import plan_removal
 from fleetctl.plan.wishes import Wishes
-from fleetctl.spec.digest import network_digests
+from fleetctl.spec.digest import network_digests, volume_digests
 from fleetctl.spec.model import Fleet, Network, Service
 from fleetctl.state.observed import Observed, ObservedNetwork, Replica
 
@@ -137,6 +137,12 @@ def plan_volumes(
             raise FleetError(
                 f"a volume named {volume.engine_name} exists and is not this fleet's; it is left untouched",
                 hint=f"give volumes.{key} another 'name:', or say 'external: true' to use it",
+            )
+        # One that says nothing was made by a version that noted nothing.
+        elif found.digests and (changed := changed_keys(found.digests, volume_digests(volume))):
+            draft.notices.append(
+                f"{describe_changes(f'volumes.{key}', changed)}, but {found.name} exists and stays as it is: only "
+                "'fleetctl down -v', which removes its data, and then 'fleetctl up' make it anew"
             )
     return after
 

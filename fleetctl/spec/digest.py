@@ -1,4 +1,4 @@
-"""Short digests, key by key, of what a container or network is made from: a changed digest names its reason."""
+"""Short digests, key by key, of what a container, network or volume is made from: a changed digest names its reason."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
-from fleetctl.spec.model import Network, Service
+from fleetctl.spec.model import Network, Service, Volume
 
 Value = str | int | float | bool | None | list[object] | dict[str, object]
 
@@ -44,6 +44,16 @@ def network_digests(network: Network) -> dict[str, str]:
         values["ipam.config"] = [asdict(subnet) for subnet in network.subnets]
     values.update(_each("driver_opts", network.driver_opts))
     values.update(_each("labels", network.labels))
+    return {path: _digest(value) for path, value in values.items()}
+
+
+def volume_digests(volume: Volume) -> dict[str, str]:
+    """Key path -> digest of what a volume is made from; empty for an external one, which is not made."""
+    if volume.external:
+        return {}
+    values = dict(
+        [("driver", volume.driver), *_each("driver_opts", volume.driver_opts), *_each("labels", volume.labels)]
+    )
     return {path: _digest(value) for path, value in values.items()}
 
 

@@ -146,9 +146,12 @@ class ObservedNetwork:
 
 @dataclass(frozen=True, slots=True)
 class ObservedVolume:
+    """A volume of the engine, ours or not. `digests` is what it was made from; empty where that is not known."""
+
     name: str
     key: str | None = None
     fleet: str | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from fleetctl.engine.registry import open_engine
 from fleetctl.errors import FleetError, SubnetTaken
 from fleetctl.plan import actions
 from fleetctl.plan.actions import Ref
+from fleetctl.spec.digest import volume_digests
 from fleetctl.spec.model import Membership, Network, Service, Subnet, Volume
 from fleetctl.state.observed import ObservedImage, Replica
 from tests.fakes.memory_engine import MemoryEngine
@@ -204,11 +205,13 @@ def test_what_is_attached_to_an_own_network_is_observed(bench: Bench) -> None:
 
 
 def test_a_volume_is_observed_with_its_owner(bench: Bench) -> None:
-    """By name, key and fleet."""
-    volume = Volume(key="data", engine_name=f"{bench.fleet}_data")
+    """By name, key and fleet, and what it was made from."""
+    volume = Volume(key="data", engine_name=f"{bench.fleet}_data", labels={"for": "db"})
     bench.engine.apply(actions.CreateVolume(bench.fleet, volume))
     found = [one for one in bench.engine.observe(bench.fleet).volumes if one.name == volume.engine_name]
     assert [(one.key, one.fleet) for one in found] == [("data", bench.fleet)]
+    assert found[0].digests == volume_digests(volume)
+    assert sorted(found[0].digests) == ["driver", "labels.for"]
     bench.engine.apply(actions.RemoveVolume(volume.engine_name))
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from fleetctl.errors import FleetError, SubnetTaken
 from fleetctl.plan import actions
 from fleetctl.plan.actions import Action, Ref
+from fleetctl.spec.digest import volume_digests
 from fleetctl.spec.model import Balance, PortMapping
 from fleetctl.spec.release import pack
 from fleetctl.state.observed import (
@@ -89,7 +90,8 @@ class MemoryEngine:
             case actions.CreateVolume():
                 name = action.volume.engine_name
                 made = name
-                self.volumes[name] = ObservedVolume(name, action.volume.key, action.fleet)
+                digests = volume_digests(action.volume)
+                self.volumes[name] = ObservedVolume(name, action.volume.key, action.fleet, digests)
             case actions.RemoveVolume():
                 self.volumes.pop(action.volume_name, None)
             case actions.BuildImage():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetctl.spec.digest import network_digests, replica_digests
+from fleetctl.spec.digest import network_digests, replica_digests, volume_digests
 from fleetctl.spec.load import load_fleet
 
 BASE = """
@@ -113,3 +113,19 @@ def test_digests_of_a_network_name_what_changed(tmp_path: Path) -> None:
     assert changed(before, of("{driver_opts: {o: 1}, internal: true}")) == {"internal"}
     assert changed(before, of("{driver_opts: {o: 1}, ipam: {config: [{subnet: 10.0.0.0/24}]}}")) == {"ipam.config"}
     assert of("{external: true}") == {}
+
+
+def test_what_a_volume_is_made_from_is_its_driver_options_and_labels(tmp_path: Path) -> None:
+    """Not its name: one of another name is another volume."""
+
+    def of_volume(says: str) -> dict[str, str]:
+        path = tmp_path / "fleet.yaml"
+        path.write_text(f"services: {{web: {{image: x, volumes: ['data:/d']}}}}\nvolumes: {{data: {says}}}\n")
+        return volume_digests(load_fleet([path], {}).volumes["data"])
+
+    usual = of_volume("{}")
+    assert usual == of_volume("{driver: local, name: other}")
+    assert changed(usual, of_volume("{driver_opts: {size: 1g}}")) == {"driver_opts.size"}
+    assert changed(usual, of_volume("{labels: {a: b}}")) == {"labels.a"}
+    assert changed(usual, of_volume("{driver: other}")) == {"driver"}
+    assert of_volume("{external: true}") == {}
