@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fleetctl.plan.actions import (
     ConfigureBalancer,
     ConnectNetwork,
@@ -29,8 +31,11 @@ from fleetctl.plan.teardown import plan_removal
 from fleetctl.state.observed import AT_REST, Replica
 
 
-def plan_kept(draft: Draft, work: ServiceWork, replica: Replica, reached: Reached, *, after: tuple[str, ...]) -> None:
-    """Leave a good replica alone, mend what can be mended in place, hand the rest to the rollout."""
+def plan_kept(
+    draft: Draft, work: ServiceWork, replica: Replica, reached: Reached, *, after: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Leave a good replica alone, mend what can be mended in place, hand the rest to the rollout. Returns the steps
+    after which one that is mended does its work."""
     reason = replacement_reason(work, replica)
     if reason:
         told = moved(work.pools, replica)
@@ -39,9 +44,10 @@ def plan_kept(draft: Draft, work: ServiceWork, replica: Replica, reached: Reache
             label = work.label(replica.number)
             reached.cleared += plan_entry(draft, work.pools, label, ref(replica), told, after=after)
         reached.outdated.append(Outdated(replica, reason, after))
-        return
-    if is_one_shot(work.fleet, work.service) and replica.state == "exited" and replica.exit_code == 0:
-        return
+        return ()
+    reached.staying.add(replica.id)
+    if has_completed(work, replica):
+        return ()
     repairs = plan_memberships(draft, work, replica)
     before = (*after, *repairs)
     outside = None if replica.id in reached.entering else out_of_rotation(work.pools, replica)
@@ -69,12 +75,12 @@ def plan_kept(draft: Draft, work: ServiceWork, replica: Replica, reached: Reache
         case _ if work.needed:
             because = "other services start after it"
         case _:
-            return
+            return ()
     woken = replica.state == "paused" or replica.health == "unhealthy"  # else it would be replaced
     ready = add_await(draft, work, ref(replica), because, after=before, woken=woken)
-    if enters:
-        plan_entry(draft, work.pools, work.label(replica.number), ref(replica), because, after=(ready,))
     reached.ready.append(ready)
+    entered = plan_entry(draft, work.pools, replica.label, ref(replica), because, after=(ready,)) if enters else ()
+    return (ready, *entered)
 
 
 def plan_start(
@@ -100,6 +106,11 @@ def replacement_reason(work: ServiceWork, replica: Replica) -> str | None:
     if replica.state == "running" and replica.health == "unhealthy" and not is_found_well(work, replica):
         return "it is unhealthy"
     return lost_network(work, replica)
+
+
+def has_completed(work: ServiceWork, replica: Replica) -> bool:
+    """Whether it was meant to end, and has."""
+    return is_one_shot(work.fleet, work.service) and replica.state == "exited" and replica.exit_code == 0
 
 
 def is_found_well(work: ServiceWork, replica: Replica) -> bool:
@@ -163,6 +174,26 @@ def preference(replica: Replica, work: ServiceWork) -> tuple[bool, bool, bool, b
     )
 
 
+def expendability(rivals: Sequence[Replica], work: ServiceWork) -> tuple[int, bool, int]:
+    """Sort key among the numbers of a service, by the containers of each, the preferred one first: those that do their
+    work are kept before those that only run, and these before the rest; then what is up to date, and low numbers."""
+    best = rivals[0]
+    idle = 0 if any(does_its_work(work, one) for one in rivals) else 1 if best.state == "running" else 2
+    return idle, is_outdated(best, work.digests), best.number
+
+
+def does_its_work(work: ServiceWork, replica: Replica) -> bool:
+    """Whether nothing that the engine or a balancer tells keeps it from serving, or it has done what it was for."""
+    if replica.state != "running":
+        return has_completed(work, replica)
+    unwell = replica.health == "unhealthy" and not is_found_well(work, replica)
+    unknown = replica.health == "starting" and awaits_health(work.service)
+    plugged = all(work.network_refs[key].name in replica.endpoints for key in work.service.networks)
+    servers = [pool.server_of(replica.id) for pool in work.pools]
+    balanced = out_of_rotation(work.pools, replica) is None and all(one is not None and one.healthy for one in servers)
+    return plugged and balanced and not unwell and not unknown
+
+
 def resolve_rivals(
     draft: Draft, work: ServiceWork, best: Replica, rest: list[Replica], reached: Reached
 ) -> tuple[str, ...]:
@@ -185,7 +216,9 @@ def resolve_rivals(
     for replica in rest:
         because = f"an earlier update left it beside {best.name}"
         grace = work.wishes.grace
-        after = (plan_removal(draft, replica, because, grace=grace, after=after, pools=work.pools),)
+        behind = work.balanced  # they are in this one's rotation, too
+        gone = plan_removal(draft, replica, because, grace=grace, after=after, behind=behind, pools=work.pools)
+        after = (gone,)
     if best.name != name and not is_outdated(best, work.digests):
         because = "an earlier update left it under another name"
         after = (draft.add(RenameReplica(ref(best), name), because, after=after),)

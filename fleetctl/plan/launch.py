@@ -42,7 +42,7 @@ class ServiceWork:
     telling: Collection[str] = ()
     """The ids of balancers that answer."""
     balanced: tuple[str, ...] = ()
-    """Of a balancer: the steps of the services that it balances."""
+    """Of a balancer: the steps of the services that it is to balance, or still does."""
     previous: Release | None = None
     """What today's release is to replace."""
     needed: bool = False
@@ -98,13 +98,14 @@ class Outdated:
 @dataclass(slots=True)
 class Reached:
     """What the steps of one service come to: those that start its replicas, those that wait for them, those that clear
-    up after an interrupted update, the ids of replicas that these bring into rotation, and the outdated replicas that
-    are still to be replaced."""
+    up after an interrupted update, the ids of replicas that these bring into rotation, the ids of those that stay, and
+    the outdated replicas that are still to be replaced."""
 
     started: list[str] = field(default_factory=list)
     ready: list[str] = field(default_factory=list)
     cleared: list[str] = field(default_factory=list)
     entering: set[str] = field(default_factory=set)
+    staying: set[str] = field(default_factory=set)
     outdated: list[Outdated] = field(default_factory=list)
 
 

@@ -10,7 +10,7 @@ from fleetctl.plan.actions import (
     Ref,
     StartReplica,
 )
-from fleetctl.plan.kept import plan_kept, preference, replacement_reason, resolve_rivals
+from fleetctl.plan.kept import expendability, plan_kept, preference, resolve_rivals
 from fleetctl.plan.launch import (
     Reached,
     ServiceWork,
@@ -61,7 +61,7 @@ def started_service(fleet: Fleet, observed: Observed, step: Step) -> Service | N
 def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Collection[str]) -> Plan:
     """The plan in which the running replicas of the services in `needed` are awaited."""
     draft = Draft()
-    services = select_services(fleet, wishes.services, dependencies=wishes.dependencies)
+    services = balancers_last(fleet, select_services(fleet, wishes.services, dependencies=wishes.dependencies))
     networks = plan_networks(draft, fleet, observed, services, wishes)
     volumes = plan_volumes(draft, fleet, observed, services)
     rotations = Rotations(fleet, observed)
@@ -82,7 +82,7 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
         work = replace(
             works[service.name],
             after=tuple(dict.fromkeys(before)),
-            balanced=tuple(step for balance in service.balance for step in steps.get(balance.service, ())),
+            balanced=tuple(step for name in rotations.balanced_by(service) for step in steps.get(name, ())),
             needed=service.name in needed,
         )
         first = len(draft.steps)
@@ -91,11 +91,22 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
         plan_replacements(draft, work, reached[service.name], others)
         plan_strays(draft, work.pools, observed.of_service(service.name))
         steps[service.name] = tuple(step.id for step in draft.steps[first:])
-    settings = rotations.plan_settings(draft, staying(works, observed, networks.removed), steps)
+    settings = rotations.plan_settings(draft, {one for work in reached.values() for one in work.staying}, steps)
     plan_doubles(draft, networks, tuple(step for one in reached.values() for step in one.ready))
     behind = tuple(step for service_steps in (*steps.values(), settings) for step in service_steps)
     plan_orphans(draft, rotations, wishes, networks.removed, behind=behind)
     return draft.plan()
+
+
+def balancers_last(fleet: Fleet, services: Sequence[Service]) -> list[Service]:
+    """The services with the balancers that no other one needs at the end: they may still balance services of which the
+    file does not say so any more."""
+    needed = {
+        name
+        for service in fleet.services.values()
+        for name in (*service.depends_on, *(balance.service for balance in service.balance))
+    }
+    return sorted(services, key=lambda service: bool(service.balance) and service.name not in needed)
 
 
 def describe_work(
@@ -132,17 +143,6 @@ def previous_release(replicas: Sequence[Replica], digests: Mapping[str, str]) ->
     return None if latest is None else latest.previous if current else latest.release
 
 
-def staying(works: Mapping[str, ServiceWork], observed: Observed, removed: Collection[str]) -> set[str]:
-    """The ids of the replicas that go on as they are."""
-    return {
-        replica.id
-        for replica in observed.replicas
-        if replica.id not in removed
-        and replica.service in works
-        and replacement_reason(works[replica.service], replica) is None
-    }
-
-
 def dependency_steps(service: Service, reached: Mapping[str, Reached]) -> list[str]:
     """The steps of other services that have to succeed before one of this service may start."""
     steps: list[str] = []
@@ -169,25 +169,18 @@ def plan_service(draft: Draft, work: ServiceWork, observed: Observed, removed: M
         else:
             present.setdefault(number, []).append(replica)
 
-    kept: list[Replica] = []
-    for number, rivals in present.items():
-        best, *rest = sorted(rivals, key=lambda replica: preference(replica, work))
-        kept.append(best)
+    ranked = [sorted(rivals, key=lambda replica: preference(replica, work)) for rivals in present.values()]
+    ranked.sort(key=lambda rivals: expendability(rivals, work))
+    kept = sorted(ranked[:wanted], key=lambda rivals: rivals[0].number)
+    for best, *rest in kept:
         cleared = resolve_rivals(draft, work, best, rest, reached)
         reached.cleared += cleared
-        freed[number] = (*freed.get(number, ()), *cleared)
-    # Scaling down takes outdated replicas first, then the highest number.
-    kept.sort(key=lambda replica: (is_outdated(replica, work.digests), replica.number))
-    for replica in kept[wanted:]:
-        because = f"{wanted} {plural(wanted)} wanted"
-        gone = plan_removal(draft, replica, because, grace=work.wishes.grace, pools=work.pools)
-        if any(port.published and holds_port(replica, port) for port in work.service.ports):
-            # Its successors may need that one.
-            reached.cleared.append(gone)
-    kept = sorted(kept[:wanted], key=lambda replica: replica.number)
-    for replica in kept:
-        plan_kept(draft, work, replica, reached, after=freed.get(replica.number, ()))
-    numbers = {replica.number for replica in kept}
+        freed[best.number] = (*freed.get(best.number, ()), *cleared)
+    mended: list[str] = []
+    for best, *_ in kept:
+        mended += plan_kept(draft, work, best, reached, after=freed.get(best.number, ()))
+    plan_surplus(draft, work, [one for rivals in ranked[wanted:] for one in rivals], reached, after=tuple(mended))
+    numbers = {best.number for best, *_ in kept}
     free = (number for number in range(1, wanted + len(numbers) + 1) if number not in numbers)
     for number in [next(free) for _ in range(wanted - len(kept))]:
         because = f"replica {number} of {wanted} is missing"
@@ -195,6 +188,23 @@ def plan_service(draft: Draft, work: ServiceWork, observed: Observed, removed: M
         reached.started.append(launch.start)
         reached.ready.append(launch.ready)
     return reached
+
+
+def plan_surplus(
+    draft: Draft, work: ServiceWork, surplus: Sequence[Replica], reached: Reached, *, after: tuple[str, ...]
+) -> None:
+    """Add the steps that remove the replicas that are too many: what runs, and may be all that serves, only `after`
+    those that are kept do their work, and a balancer when those that it balances are through."""
+    wanted = work.service.replicas
+    because = f"{wanted} {plural(wanted)} wanted"
+    for replica in surplus:
+        waits = after if replica.state == "running" else ()
+        gone = plan_removal(
+            draft, replica, because, grace=work.wishes.grace, after=waits, behind=work.balanced, pools=work.pools
+        )
+        if any(port.published and holds_port(replica, port) for port in work.service.ports):
+            # Its successors may need that one.
+            reached.cleared.append(gone)
 
 
 def plural(count: int) -> str:

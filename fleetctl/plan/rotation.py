@@ -72,17 +72,29 @@ class Rotations:
                 found.append(Pool(Ref(balancer.name, id=balancer.id), name, port, patience, servers))
         return tuple(pool for pool in found if pool.port)
 
+    def balanced_by(self, balancer: Service) -> tuple[str, ...]:
+        """The names of the services that a balancer is to balance, and of those that it still does: who is taken out of
+        its settings is in rotation until it takes these over, or is replaced."""
+        there = (
+            service_in(pool)
+            for one in self.balancers()
+            if one.service == balancer.name
+            for pool in self.observed.rotations[one.id].servers
+        )
+        return tuple(dict.fromkeys((*(balance.service for balance in balancer.balance), *there)))
+
     def plan_settings(self, draft: Draft, staying: Collection[str], done: Mapping[str, tuple[str, ...]]) -> list[str]:
         """Add the steps that give the balancers whose ids are in `staying` the settings of fleet.yaml where they have
         others; the rest keep theirs until they are replaced or removed. `done` are the steps of each service: those
         that a balancer is to serve are there by then, and where one failed those that are there instead are not made
-        for these settings, so that they stay as they are. Returns the steps."""
+        for these settings, so that they stay as they are. Those that it is to serve no more need their pool that long.
+        Returns the steps."""
         steps, cleanup = [], {step.id for step in draft.steps if step.only_if_failed}
         for balancer in self.balancers():
             service = self.fleet.services[balancer.service]
             if balancer.id in staying and not self.observed.rotations[balancer.id].settled:
                 action = ConfigureBalancer(Ref(balancer.name, id=balancer.id), service.balance, running=True)
-                before = [one for balance in service.balance for one in done.get(balance.service, ())]
+                before = [one for name in self.balanced_by(service) for one in done.get(name, ())]
                 because = f"services.{service.name}.x-fleet.balance changed"
                 asked = self.plan_questions(draft, service, staying, because)
                 after = (*asked, *(step for step in dict.fromkeys(before) if step not in cleanup))
