@@ -22,6 +22,10 @@ DRAIN, MAINTENANCE = 0x08, 0x01
 """Bits of srv_admin_state (Management Guide, "show servers state"): drained, and in maintenance, by command."""
 
 
+class ConversationEnded(FleetError):
+    """The balancer does not answer, or does not know what was said before, as after a restart: it can be said again."""
+
+
 class Pipe(Protocol):
     """Bytes to and from the admin socket. `receive` gives b"" at the end and raises TimeoutError when nothing comes
     within so many seconds; both may raise FleetError."""
@@ -48,7 +52,7 @@ class Admin:
             self.pipe.close()
 
     def ask(self, command: str) -> str:
-        """What the balancer answers to one command. Raises FleetError when it does not."""
+        """What the balancer answers to one command. Raises ConversationEnded or EngineUnreachable when it does not."""
         with self._lock:
             if self.ended:
                 raise self._silent("ended the conversation")
@@ -96,8 +100,8 @@ class Admin:
         except FleetError as error:
             raise self._silent(f"cannot be reached: {SIGNATURE.sub('', error.message)}") from None
 
-    def _silent(self, what: str) -> FleetError:
-        return FleetError(
+    def _silent(self, what: str) -> ConversationEnded:
+        return ConversationEnded(
             f"the admin socket of balancer {self.name} {what}",
             hint="no replica is stopped that may still be in its rotation; 'fleetctl restart' and the balancer's "
             "service name mend it, and interrupt its connections",
@@ -106,6 +110,15 @@ class Admin:
 
 SIGNATURE = re.compile(r"^\S+ \S+ socat\[\d+\] \w ")
 """What socat begins its complaints with: date, time, name, process and level."""
+
+
+def refuse_surprise(admin: Admin, said: str, expected: str) -> None:
+    """Raise FleetError unless the balancer said what it says when all went well."""
+    if expected not in said:
+        raise FleetError(
+            f"balancer {admin.name} refused a change of its servers: {said.strip()}",
+            hint="run 'fleetctl up' again: it looks anew",
+        )
 
 
 def read_rotation(admin: Admin, balancer_id: str) -> Rotation:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from fleetctl.balancer.admin import Admin, read_rotation
+from fleetctl.balancer.admin import Admin, ConversationEnded, read_rotation, refuse_surprise
 from fleetctl.balancer.config import SERVER, render, settings_digest
 from fleetctl.balancer.live import LOOK_EVERY, Host, LiveBalancer
 from fleetctl.balancer.places import Servers, admitted, place_of, places_of
-from fleetctl.errors import FleetError
+from fleetctl.errors import EngineUnreachable, FleetError
 from fleetctl.plan.actions import AddServer, ConfigureBalancer, DrainServer, Ref, RotationAction
 from fleetctl.spec.model import Balance
 from fleetctl.spec.wording import counted
@@ -92,9 +92,8 @@ class Balancers:
         while True:
             try:
                 return self.act(live, action, progress)
-            except FleetError:
-                once = isinstance(action, ConfigureBalancer) or live.is_met
-                if once or self.stop.is_set() or time.monotonic() > deadline:
+            except (ConversationEnded, EngineUnreachable):
+                if isinstance(action, ConfigureBalancer) or self.stop.is_set() or time.monotonic() > deadline:
                     raise
             progress("the balancer does not answer: waiting for it")
             self.stop.wait(LOOK_EVERY)
@@ -118,8 +117,7 @@ class Balancers:
         live.changed = True
         former, before = live.read(), admitted(live.look())
         live.write(render(action.balances, self.served(live, action.balances, before)))
-        live.reset()
-        old = live.let_go()
+        carried, old = live.traffic(), live.let_go()
         try:
             said = live.reload()
             if not said.startswith("Success=1"):
@@ -129,6 +127,7 @@ class Balancers:
                     f"balancer {live.name} goes on with its former settings; it said of the new ones:{lines}",
                     hint="mend what it complains of, and run 'fleetctl up' again",
                 )
+            live.follow(carried)
             return self.outlast(old, action.balances, progress) if old is not None else ""
         finally:
             if old is not None:
@@ -171,7 +170,7 @@ class Balancers:
         known = live.server(action.pool, place.name)
         if known is not None and (known.address, known.port) != (place.address, place.port):
             # Requests that still wait for a connection to where it was are sent elsewhere, if nobody cuts them.
-            admin.order(f"set server {path} state drain")
+            live.withdraw(action.pool, place.name)
             if self.empty(live, action.pool, place.name, HEALTHY_WITHIN, progress) is not None:
                 self.remove(admin, path)
             known = None
@@ -191,17 +190,23 @@ class Balancers:
 
     def hold(self, live: LiveBalancer, action: AddServer, name: str, progress: Callable[[str], None]) -> bool:
         """Wait until the balancer finds a server healthy; False when the run is to stop before: it stays held then.
-        Raises FleetError when it does not."""
+        Raises FleetError when it does not, ConversationEnded when it does not know the server any more."""
         since = time.monotonic()
         while not self.stop.is_set():
             server = live.server(action.pool, name, since)
-            if server is not None and server.check in GOOD:
+            if server is None:
+                # Who is held is in no file. The balancer was restarted, and another thread speaks with it again.
+                raise ConversationEnded(
+                    f"balancer {live.name} does not know {action.replica.name} any more",
+                    hint="run the command again",
+                )
+            if server.check in GOOD:
                 return True
-            progress(f"held until healthy{f' ({server.check})' if server else ''}")
+            progress(f"held until healthy ({server.check})" if server.check else "held until healthy")
             if time.monotonic() > since + HEALTHY_WITHIN:
                 raise FleetError(
                     f"balancer {live.name} does not find {action.replica.name} healthy within {HEALTHY_WITHIN:g} s: "
-                    f"{server.check if server else 'it is gone'}",
+                    f"{server.check}",
                     hint="the release has to answer on the health path that the balancer asks, which a new health_path "
                     f"replaces only after the update; 'fleetctl diagnose --from {live.name} --to "
                     f"{action.replica.name}' tells more",
@@ -216,9 +221,8 @@ class Balancers:
         path = f"{action.pool}/{name}"
         if live.server(action.pool, name) is None:
             return ""
-        if action.least and not self.may_leave(live, action, name, progress):
+        if not self.withdraw(live, action, name, progress):
             return ""
-        admin.order(f"set server {path} state drain")
         # From here on a restarted balancer does not know it any more, either.
         live.save()
         cut = self.empty(live, action.pool, name, action.drain_timeout, progress)
@@ -227,14 +231,11 @@ class Balancers:
         self.remove(admin, path)
         return f"{counted(cut, 'request')} cut after {action.drain_timeout:g} s (drain_timeout)" if cut else ""
 
-    def may_leave(self, live: LiveBalancer, action: DrainServer, name: str, progress: Callable[[str], None]) -> bool:
-        """Wait until enough others serve; False when the run is to stop before. Raises FleetError when they do not."""
+    def withdraw(self, live: LiveBalancer, action: DrainServer, name: str, progress: Callable[[str], None]) -> bool:
+        """Have a server get no new requests as soon as enough others serve; False when the run is to stop before.
+        Raises FleetError when they do not."""
         since = time.monotonic()
-        while not self.stop.is_set():
-            servers = live.servers(action.pool, since)
-            others = sum(one.admission == "ready" and one.healthy for one in servers if one.name != name)
-            if others >= action.least or not any(one.name == name and one.healthy for one in servers):
-                return True
+        while (others := live.withdraw(action.pool, name, action.least)) is not None:
             if time.monotonic() > since + HEALTHY_WITHIN:
                 raise FleetError(
                     f"{action.replica.name} stays: without it {live.name} would find {others} of {action.least} "
@@ -242,8 +243,9 @@ class Balancers:
                     hint="see their logs; 'fleetctl rollback' and the service's name puts the former release back",
                 )
             progress(f"waiting for others to serve: {others} of {action.least}")
-            self.stop.wait(LOOK_EVERY)
-        return False
+            if self.stop.wait(LOOK_EVERY):
+                return False
+        return True
 
     def empty(
         self, live: LiveBalancer, pool: str, name: str, patience: float, progress: Callable[[str], None]
@@ -287,12 +289,3 @@ def identify(container_id: str | None) -> str:
     if container_id is None:
         raise ValueError("a container has no id yet")
     return container_id
-
-
-def refuse_surprise(admin: Admin, said: str, expected: str) -> None:
-    """Raise FleetError unless the balancer said what it says when all went well."""
-    if expected not in said:
-        raise FleetError(
-            f"balancer {admin.name} refused a change of its servers: {said.strip()}",
-            hint="run 'fleetctl up' again: it looks anew",
-        )

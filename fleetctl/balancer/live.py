@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Protocol
 
-from fleetctl.balancer.admin import Admin, Pipe, read_rotation
+from fleetctl.balancer.admin import Admin, ConversationEnded, Pipe, read_rotation
 from fleetctl.balancer.config import DIRECTORY, FILE_NAME, MASTER_SOCKET, SOCKET, with_servers
 from fleetctl.balancer.places import admitted
 from fleetctl.errors import EngineUnreachable, FleetError
@@ -42,6 +42,7 @@ class LiveBalancer:
         self._opening = threading.Lock()
         self._looking = threading.Lock()
         self._latest: tuple[float, Rotation] | None = None
+        self._leaving = threading.Lock()
         self._writing = threading.Lock()
         self._saved = float("-inf")
         self._text: str | None = None
@@ -51,16 +52,16 @@ class LiveBalancer:
     # Speak
 
     def admin(self) -> Admin:
-        """The session, opened where there is none. Raises FleetError."""
+        """The session, opened where there is none. Raises ConversationEnded or EngineUnreachable."""
         with self._opening:
             if self._admin is None or self._admin.ended:
-                self._admin = Admin(self.host.open_pipe(self.balancer_id, CONNECT), self.name)
+                try:
+                    self._admin = Admin(self.host.open_pipe(self.balancer_id, CONNECT), self.name)
+                except EngineUnreachable:
+                    raise
+                except FleetError as error:
+                    raise ConversationEnded(error.message, hint=error.hint) from error
             return self._admin
-
-    @property
-    def is_met(self) -> bool:
-        """Whether a session is open, and answered last time."""
-        return self._admin is not None and not self._admin.ended
 
     def forget(self) -> None:
         """End the session; the next one may be with another process."""
@@ -118,11 +119,26 @@ class LiveBalancer:
         found = self.host.observe_replicas(fleet_name, self.balancer_id)
         return frozenset(name for replica in found for name in replica.endpoints)
 
+    # Withdraw
+
+    def withdraw(self, pool: str, name: str, least: int = 0) -> int | None:
+        """Have a server get no new requests, but a healthy one not while fewer than `least` others serve: how many do
+        is returned then, None when it was done. Raises FleetError."""
+        admin = self.admin()
+        # One after the other, each with a look of its own: two at once would count on each other.
+        with self._leaving:
+            servers = self.servers(pool) if least else ()
+            others = sum(one.admission == "ready" and one.healthy for one in servers if one.name != name)
+            if others < least and any(one.name == name and one.healthy for one in servers):
+                return others
+            admin.order(f"set server {pool}/{name} state drain")
+            return None
+
     # Count
 
-    def reset(self) -> None:
-        """Note what it has counted: the next process begins anew."""
-        self._carried = self.traffic()
+    def follow(self, carried: Traffic) -> None:
+        """Another process has taken over, which counts anew: `carried` is what the one before had counted."""
+        self._carried = carried
         self._first = Traffic()
 
     def traffic(self) -> Traffic:
@@ -140,8 +156,9 @@ class LiveBalancer:
         came = time.monotonic()
         with self._writing:
             if self._saved < came:
-                self._saved = time.monotonic()
+                begun = time.monotonic()
                 self.write(with_servers(self.read(), admitted(self.look())))
+                self._saved = begun
 
     def read(self) -> str:
         """The file, which nobody else writes while a run has the fleet's lock. Raises FleetError."""

@@ -13,30 +13,37 @@ from fleetctl.state.observed import Endpoint, Replica
 
 READY, MAINT, DRAIN = 0, 1, 8
 STATES = {"ready": READY, "maint": MAINT, "drain": DRAIN}
+COLUMNS = "# pxname,svname,type,scur,check_status,req_tot,hrsp_5xx,"
 NAMES = "# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_port"
 
 
 @dataclass
 class Member:
-    """A server. It is checked once it is `watched`, and only a look later that shows."""
+    """A server. It is checked once it is `watched`, and only a look later that shows; `well` tells whether it answers
+    then."""
 
     endpoint: str
     admin: int = MAINT
     watched: bool = False
     check: str = ""
     sessions: int = 0
+    well: bool = True
 
 
 @dataclass
 class SmallHAProxy:
     """`well` tells whether servers answer its checks; a look at the servers is a moment in which checks come and
-    `ending` of the requests under way end. Who drives it is killed before its command number `mortal`."""
+    `ending` of the requests under way end. It has answered `requests`, `failed` of them badly. Who drives it is killed
+    before its command number `mortal`; who speaks with it finds out that it is `gone`."""
 
     pools: dict[str, dict[str, Member]] = field(default_factory=lambda: {"web:8080": {}})
     digest: str = ""
     well: bool = True
     ending: int = 1
+    requests: int = 7
+    failed: int = 0
     mortal: int | None = None
+    gone: bool = False
     cut: int = 0
     heard: list[str] = field(default_factory=list)
 
@@ -53,7 +60,9 @@ class SmallHAProxy:
             case ["show", "info"]:
                 return f"Name: HAProxy\ndescription: fleetctl-{self.digest}\n"
             case ["show", "stat"]:
-                return "# pxname,svname,type,scur,check_status,req_tot,\n" + "".join(f"{row},\n" for row in self.rows())
+                return "# pxname,svname,type,scur,check_status,req_tot,hrsp_5xx,\n" + "".join(
+                    f"{row},\n" for row in self.rows()
+                )
             case ["show", "servers", "state"]:
                 return f"1\n{NAMES}\n" + "".join(f"{row}\n" for row in self.places())
             case ["add", "server", path, endpoint, *_]:
@@ -91,20 +100,20 @@ class SmallHAProxy:
         return ""
 
     def rows(self) -> Iterator[str]:
-        yield "port:8080,FRONTEND,0,0,,7"
+        yield f"port:8080,FRONTEND,0,0,,{self.requests},{self.failed}"
         for pool, members in self.pools.items():
             for name, member in members.items():
-                yield f"{pool},{name},2,{member.sessions},{member.check},0"
+                yield f"{pool},{name},2,{member.sessions},{member.check},0,0"
                 member.sessions = max(0, member.sessions - self.ending)
                 if member.watched:
-                    member.check = "L7OK" if self.well else "L7STS"
-            yield f"{pool},BACKEND,1,0,,7"
+                    member.check = "L7OK" if self.well and member.well else "L7STS"
+            yield f"{pool},BACKEND,1,0,,{self.requests},{self.failed}"
 
     def places(self) -> Iterator[str]:
         for pool, members in self.pools.items():
             for name, member in members.items():
                 address, port = member.endpoint.rsplit(":", 1)
-                yield f"3 {pool} 2 {name} {address} {2 if self.well else 0} {member.admin} {port}"
+                yield f"3 {pool} 2 {name} {address} {2 if self.well and member.well else 0} {member.admin} {port}"
 
 
 class KilledError(BaseException):
@@ -125,6 +134,8 @@ class SmallPipe:
         self.said += f"{answer}\n> ".encode()
 
     def receive(self, seconds: float) -> bytes:
+        if self.balancer.gone:
+            return b""
         if not self.said:
             raise TimeoutError
         part, self.said = self.said[:50], self.said[50:]
@@ -160,7 +171,7 @@ class SmallMaster:
 @dataclass
 class SmallHost:
     """An engine with one balancer. `file` is what it comes back with after a restart; a reload takes it over, where it
-    `accepts` it. It is away for the next `absent` sessions."""
+    `accepts` it. It is away for the next `absent` sessions, and there is no room for the next `full` files."""
 
     balancer: SmallHAProxy
     replicas: tuple[Replica, ...]
@@ -168,6 +179,7 @@ class SmallHost:
     reloads: int = 0
     accepts: bool = True
     absent: int = 0
+    full: int = 0
 
     def observe_replicas(self, fleet_name: str, container_id: str | None = None) -> tuple[Replica, ...]:
         return tuple(one for one in self.replicas if container_id in (None, one.id))
@@ -182,11 +194,21 @@ class SmallHost:
         return self.file.encode()
 
     def put_files(self, container_id: str, directory: str, files: Mapping[str, bytes]) -> None:
+        if self.full:
+            self.full -= 1
+            raise FleetError("no space left on device")
         (self.file,) = (content.decode() for content in files.values())
+
+    def restart(self) -> None:
+        """All sessions end, and another process begins with the file."""
+        self.balancer.gone = True
+        self.balancer = SmallHAProxy(well=self.balancer.well)
+        self.take_over()
 
     def take_over(self) -> None:
         pool = ""
         self.balancer.pools.clear()
+        self.balancer.requests = self.balancer.failed = 0
         for words in map(str.split, self.file.splitlines()):
             match words:
                 case ["description", text]:

@@ -2,56 +2,26 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
-from fleetctl.balancer import driver, live
-from fleetctl.balancer.config import Place, render, settings_digest
+from fleetctl.balancer import driver
+from fleetctl.balancer.config import settings_digest
 from fleetctl.balancer.driver import Balancers
 from fleetctl.errors import FleetError
-from fleetctl.plan.actions import AddServer, ConfigureBalancer, DrainServer, Ref, RotationAction
+from fleetctl.plan.actions import ConfigureBalancer, RotationAction
 from fleetctl.spec.model import Balance
 from fleetctl.state.rotation import Traffic
+from tests.unit.balancer.small_fleet import ADD, BALANCER, DROP, NEW_NAME, OLD_NAME, TO, WEB, host, servers_in
 from tests.unit.balancer.small_haproxy import DRAIN, READY, KilledError, Member, SmallHAProxy, SmallHost, replica
-
-WEB = Balance("web", 8080, 8080, drain_timeout=5.0)
-BALANCER, OLD, NEW = "b" * 64, "0" * 64, "1" * 64
-OLD_NAME, NEW_NAME = f"web-1.{OLD[:12]}", f"web-1.{NEW[:12]}"
-TO = Ref("fleet-balancer-1", id=BALANCER)
-ADD = AddServer(TO, "web:8080", 8080, "web-1", Ref("fleet-web-1.next", id=NEW))
-DROP = DrainServer(TO, "web:8080", 5.0, "web-1", Ref("fleet-web-1", id=OLD))
-
-
-@pytest.fixture(autouse=True)
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks follow each other without a pause."""
-    monkeypatch.setattr(driver, "LOOK_EVERY", 0.0)
-    monkeypatch.setattr(live, "LOOK_EVERY", 0.0)
-
-
-def host() -> SmallHost:
-    """One in which the old replica of web-1 is in rotation, and the new one runs."""
-    balancer = SmallHAProxy(digest=settings_digest([WEB]))
-    balancer.members[OLD_NAME] = Member("10.0.0.2:8080", READY, watched=True, check="L7OK")
-    standing = (
-        replica("balancer", 1, BALANCER, "10.0.0.9"),
-        replica("web", 1, OLD, "10.0.0.2"),
-        replica("web", 1, NEW, "10.0.0.3"),
-    )
-    return SmallHost(balancer, standing, render([WEB], {"web:8080": [Place(OLD_NAME, "10.0.0.2", 8080)]}))
 
 
 def drive(on: SmallHost, action: RotationAction, stop: threading.Event | None = None) -> str:
     with Balancers(on, "fleet", stop) as balancers:
         return balancers.apply(action, lambda detail: None)
-
-
-def servers_in(file: str) -> list[str]:
-    return re.findall(r"^    server (\S+ \S+)", file, re.MULTILINE)
 
 
 def test_a_replica_is_held_until_the_balancer_has_seen_it_healthy() -> None:
@@ -239,6 +209,29 @@ def test_counts_begin_anew_where_the_process_did() -> None:
         met.look()
         met._first = Traffic(requests=500, failed=20)
         assert balancers.traffic() == {"fleet-balancer-1": Traffic(requests=7)}
+
+
+def test_settings_that_are_refused_count_nothing_of_what_was_before_the_run() -> None:
+    there = host()
+    there.balancer.requests, there.balancer.failed, there.accepts = 1_000_000, 500, False
+    with Balancers(there, "fleet") as balancers:
+        balancers.look(BALANCER, TO.name, [WEB])
+        there.balancer.requests += 20
+        with pytest.raises(FleetError, match="goes on with its former settings"):
+            balancers.apply(ConfigureBalancer(TO, (replace(WEB, retries=0),), running=True), print)
+        there.balancer.requests += 3
+        assert balancers.traffic() == {TO.name: Traffic(requests=23)}
+
+
+def test_requests_before_and_after_other_settings_are_counted_together() -> None:
+    there = host()
+    there.balancer.requests, there.balancer.failed = 1_000_000, 500
+    with Balancers(there, "fleet") as balancers:
+        balancers.look(BALANCER, TO.name, [WEB])
+        there.balancer.requests += 20
+        balancers.apply(ConfigureBalancer(TO, (replace(WEB, retries=0),), running=True), print)
+        there.balancer.requests += 3
+        assert balancers.traffic() == {TO.name: Traffic(requests=23)}
 
 
 def test_a_session_that_ended_is_opened_anew() -> None:
