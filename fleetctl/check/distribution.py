@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from math import ceil, log
+from math import ceil
 
+from fleetctl.check.presence import ROUNDS, presence, surely_all
 from fleetctl.check.turns import SHOWN, Judged, Owners, spread
 from fleetctl.spec.wording import counted, listed
 from fleetctl.state.distribution import (
@@ -14,28 +15,19 @@ from fleetctl.state.distribution import (
     Answer,
     Distribution,
     Fault,
-    FaultKind,
     Member,
     Promise,
     Series,
     Share,
 )
 
-CHANCE = 1e-9
-"""How seldom chance alone may make a judgement wrong."""
-
 
 def enough(replicas: int, *, turns: bool) -> int:
     """How many requests tell whether a replica is missing: ten rounds and no fewer than 100 where each gets its turn;
     where chance chooses, so many that it leaves no replica out."""
     if turns or replicas < 2:
-        return max(100, 10 * replicas)
+        return max(100, ROUNDS * replicas)
     return max(100, surely_all(replicas))
-
-
-def surely_all(replicas: int) -> int:
-    """Answers after which one of so many equally likely replicas is left out with a probability below CHANCE."""
-    return ceil(log(CHANCE / replicas) / log(1 - 1 / replicas)) if replicas > 1 else 1
 
 
 def judge(series: Series, members: Sequence[Member], promise: Promise) -> Distribution:
@@ -120,49 +112,6 @@ def strangers(given: Counter[str], members: Sequence[Member], owners: Owners) ->
         maybe = f"; they may be of {listed(whose, SHOWN)}" if whose else ""
         told = f"{counted(sum(given[one] for one in unknown), 'answer')} came from none of the known replicas"
         yield Fault("foreign", f"{told}: {listed(unknown, SHOWN)}{maybe}", tuple(whose))
-
-
-def presence(shares: Sequence[Share], answers: int, members: Sequence[Member], promise: Promise) -> Judged:
-    """Who never answered. Where nobody is known but how many there are, that many have to answer."""
-    if not answers:
-        return Judged()
-    if not members:
-        return number_of_instances(len(shares), answers, promise)
-    known = [share for share in shares if share.replicas and share.identities]
-    absent = [share for share in known if not share.answers]
-    if not absent:
-        whole = len(known) == len([share for share in shares if share.replicas])
-        return Judged(kept=(f"each of {counted(len(members), 'replica')} answered",) if whole else ())
-    if answers < (needed := least_answers(len(known), promise)):
-        return Judged(notes=(f"{counted(answers, 'answer')} cannot tell who is missing: at least {needed} can",))
-    told = f"never answered: all of {counted(answers, 'answer')} came from others"
-    return Judged(
-        tuple(
-            Fault("missing", f"{' and '.join(one.replicas)} {told}{standing(one.replicas, promise)}", one.replicas)
-            for one in absent
-        )
-    )
-
-
-def standing(replicas: Sequence[str], promise: Promise) -> str:
-    """How the balancer sees them, where it does not send them requests."""
-    told = dict.fromkeys(promise.standing[name] for name in replicas if name in promise.standing)
-    return f"; the balancer has it as {', '.join(told)}" if told else ""
-
-
-def number_of_instances(seen: int, answers: int, promise: Promise) -> Judged:
-    """Where only the number of replicas is known, or not even that."""
-    told = f"{counted(answers, 'answer')} came from {counted(seen, 'instance')}"
-    if promise.replicas is None or seen == promise.replicas:
-        return Judged(kept=(told,))
-    if seen < promise.replicas and answers < (needed := least_answers(promise.replicas, promise)):
-        return Judged(notes=(f"{told}: at least {needed} answers can tell whether one is missing",))
-    kind: FaultKind = "missing" if seen < promise.replicas else "foreign"
-    return Judged((Fault(kind, f"{told}, where {promise.replicas} were to answer"),))
-
-
-def least_answers(replicas: int, promise: Promise) -> int:
-    return replicas if promise.turns else surely_all(replicas)
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:

@@ -15,6 +15,8 @@ DEVIATIONS = 6.0
 """Standard deviations from the even share that chance does not explain (two in a milliard for a normal one)."""
 SHOWN = 3
 """Identities and counts that a sentence shows."""
+ASIDE = " (requests of other clients at the same time would do that, too)"
+"""What to bear in mind where nobody counts what others ask."""
 Owners = Mapping[str, tuple[str, ...]]
 """Identity -> names of the replicas that gave it."""
 
@@ -47,8 +49,7 @@ def spread(series: Series, shares: Sequence[Share], owners: Owners, promise: Pro
         seen = "; ".join((*found.kept, *(fault.message for fault in found.faults)))
         return Judged(notes=(f"the order is not judged: {why}{f'; seen: {seen}' if seen else ''}", *found.notes))
     if promise.others is None:
-        aside = " (requests of other clients at the same time would do that, too)"
-        found = replace(found, faults=tuple(replace(one, message=one.message + aside) for one in found.faults))
+        found = replace(found, faults=tuple(replace(one, message=one.message + ASIDE) for one in found.faults))
     return found
 
 

@@ -101,6 +101,8 @@ def promise_of(
     first, last = (traffic_of(rotation, balance.pool) for rotation in (before, after))
     retried = max(0, last.retried - first.retried)
     others = max(0, last.requests - first.requests - retried - own) if last.requests >= first.requests else None
+    if others is not None and not turns:  # whoever is busy with a request that began before is passed over as well
+        others += sum(server.sessions for server in before.servers.get(balance.pool, ()))
     names = {replica.id[:12]: replica.name for replica in replicas}
     standing = {
         names.get(server.container_id, server.name): f"in {server.admission}"

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from fleetctl.check.distribution import enough, judge, percentile, surely_all
+from fleetctl.check.distribution import enough, judge, percentile
+from fleetctl.check.presence import surely_all
 from fleetctl.state.distribution import Answer, Distribution, Member, Promise, Series
 
 TURNS = Promise()

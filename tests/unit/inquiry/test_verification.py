@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from fleetctl.errors import ConfigError, FleetError
-from fleetctl.inquiry.verification import Wanted, Watch, at_url, promise_of, target_of, through_balancers
+from fleetctl.inquiry.verification import Wanted, Watch, at_url, target_of, through_balancers
 from fleetctl.spec.model import Algorithm, Balance, Fleet, HttpSettings, Identity, Service
 from fleetctl.state.distribution import Verified
 from fleetctl.state.observed import Endpoint, Published, Replica, ReplicaState
-from fleetctl.state.rotation import Rotation, Server, Traffic
 from tests.fakes.round_robin import Choose, RoundRobin, in_turn, says
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -262,34 +261,3 @@ def test_a_url_names_host_port_path_and_query() -> None:
     target = target_of("https://[::1]/a?b#c")
     assert (target.host, target.port, target.path, target.name, target.tls) == ("::1", 443, "/a?b", "[::1]", True)
     assert target_of("http://Example:8080").authority == "Example:8080"
-
-
-# What the balancer has counted
-
-
-def counted(requests: int, retried: int = 0, **changes: object) -> Rotation:
-    server = Server(
-        "web-1.web100000000", "127.0.0.2", 8080, "ready", True, "L7OK", traffic=Traffic(requests, 0, retried)
-    )
-    return Rotation("1", servers={"web:80": (replace(server, **changes),)})  # type: ignore[arg-type]
-
-
-def test_requests_of_others_are_those_that_are_not_ours() -> None:
-    web = [replica("web", 1, "127.0.0.2")]
-    balance = Balance("web", 80, 8080)
-    assert promise_of(balance, counted(5), counted(105), 100, web).others == 0
-    assert promise_of(balance, counted(5), counted(108), 100, web).others == 3
-    assert promise_of(balance, counted(5), counted(3), 100, web).others is None, "it was started anew meanwhile"
-    assert promise_of(balance, None, counted(3), 100, web).others is None
-    again = promise_of(balance, counted(5, 1), counted(107, 3), 100, web)
-    assert (again.others, again.retried) == (0, 2)
-
-
-def test_who_gets_no_requests_is_told_as_the_balancer_sees_it() -> None:
-    web = [replica("web", 1, "127.0.0.2")]
-    balance = Balance("web", 80, 8080)
-    assert promise_of(balance, counted(0), counted(0), 0, web).standing == {}
-    drained = promise_of(balance, counted(0), counted(0, admission="drain"), 0, web)
-    assert drained.standing == {"f-web-1": "in drain"}
-    sick = promise_of(balance, counted(0), counted(0, healthy=False, check="L4CON"), 0, web)
-    assert sick.standing == {"f-web-1": "not healthy (L4CON)"}
