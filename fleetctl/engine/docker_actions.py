@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fleetctl.engine import labels, options, translate
+from fleetctl.engine import labels, options
 from fleetctl.engine.build_context import build_image
 from fleetctl.engine.faults import explanation
+from fleetctl.engine.starting import start_container
 from fleetctl.errors import FleetError
 from fleetctl.plan import actions
 from fleetctl.plan.actions import Action, Ref
@@ -166,34 +167,7 @@ def disconnect_network(host: Hands, action: actions.DisconnectNetwork) -> None:
 
 
 def start(host: Hands, action: actions.StartReplica) -> None:
-    from docker.errors import APIError
-
-    try:
-        host.client.start(identify(action.replica))
-    except APIError as error:
-        text = explanation(error)
-        if "port is already allocated" in text or "address already in use" in text:
-            raise taken_port(host, action.replica, text) from error
-        raise
-
-
-def taken_port(host: Hands, replica: Ref, text: str) -> FleetError:
-    """Names the port and, where it can be known, who has it."""
-    from fleetctl.engine.port_owner import port_in, process_owner
-
-    port = port_in(text)
-    owner = None
-    if port is not None:
-        for entry in host.client.containers(filters={"publish": str(port)}):
-            owner = f"container {translate.own_name(entry.get('Names') or [])}"
-        if owner is None and host.local:
-            owner = process_owner(port)
-    return FleetError(
-        f"could not start {replica.name}: host port {port or '?'} is taken"
-        + (f" by {owner}" if owner else "")
-        + ("" if port is not None else f" ({text})"),
-        hint="free the port, or publish another one (a range, or none, lets the engine choose)",
-    )
+    start_container(host, identify(action.replica), action.replica.name)
 
 
 def stop(host: Hands, action: actions.StopReplica) -> str:

@@ -64,6 +64,11 @@ ENGINE_SAYS: tuple[tuple[str, type[FleetError], str], ...] = (
         "disconnect or remove what is still attached, then run the command again",
     ),
     (
+        r"all ports are allocated",
+        ResourceExhausted,
+        "free some of the host ports, widen the range in ports, or ask for fewer replicas",
+    ),
+    (
         r"port is already allocated|address already in use",
         FleetError,
         "free the port, or publish another one (a range lets the engine choose)",

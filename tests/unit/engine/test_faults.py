@@ -105,6 +105,10 @@ def test_a_failure_that_docker_py_wraps_is_told_by_its_cause() -> None:
         ("no available IPv4 addresses on this network's address pools: lan (1f2e)", ResourceExhausted),
         ("adding interface vethab to bridge br-1 failed: exchange full", ResourceExhausted),
         ("write /var/lib/docker/x: no space left on device", ResourceExhausted),
+        (
+            "driver failed programming external connectivity on endpoint web (1f2e): all ports are allocated",
+            ResourceExhausted,
+        ),
         ("driver failed programming external connectivity: port is already allocated", FleetError),
         ("error while removing network: network lan has active endpoints", FleetError),
         ("No such container: 1f2e", FleetError),

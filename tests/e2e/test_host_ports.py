@@ -1,0 +1,61 @@
+"""Ranges of host ports that others have in part or whole (reliability cases 15 and 16)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.e2e.project import Project, server
+
+FreePort = Callable[[], int]
+
+
+@pytest.fixture
+def pair(free_port: FreePort) -> int:
+    """The lower of two neighbouring ports of 127.0.0.1 that nobody listens on."""
+    while True:
+        low = free_port()
+        try:
+            socket.create_server(("127.0.0.1", low + 1)).close()
+        except OSError:
+            continue
+        return low
+
+
+@pytest.fixture
+def held(pair: int) -> Iterator[socket.socket]:
+    """A process listens on the lower one."""
+    with socket.create_server(("127.0.0.1", pair)) as lower:
+        yield lower
+
+
+@pytest.mark.usefixtures("held")
+def test_a_range_serves_although_a_process_has_its_first_port(fleet: Project, pair: int) -> None:
+    fleet.write({"web": server(1, ports=[f"127.0.0.1:{pair}-{pair + 1}:8080"])})
+    fleet.up()
+    assert fleet.run("port", "web", "8080").stdout == f"127.0.0.1:{pair + 1}\n"
+    fleet.assert_converged()
+
+
+@pytest.mark.usefixtures("held")
+def test_a_range_that_processes_have_is_exit_5_and_leaves_nothing_created(fleet: Project, pair: int) -> None:
+    fleet.write({"web": server(1, ports=[f"127.0.0.1:{pair}-{pair + 1}:8080"])})
+    with socket.create_server(("127.0.0.1", pair + 1)):
+        done = fleet.up(code=5)
+    assert f"could not start {fleet.name}-web-1: host ports {pair}-{pair + 1} are all taken" in done.stderr
+    assert fleet.states() == {}
+
+
+def test_a_range_that_containers_have_is_exit_5_and_leaves_nothing_created(
+    fleet: Project, another_fleet: Project, pair: int
+) -> None:
+    ports = [f"127.0.0.1:{pair}-{pair + 1}:8080"]
+    another_fleet.write({"web": server(2, ports=ports)})
+    another_fleet.up()
+    fleet.write({"web": server(1, ports=ports)})
+    done = fleet.up(code=5)
+    assert "all ports are allocated" in done.stderr
+    assert "widen the range" in done.stderr
+    assert fleet.states() == {}
