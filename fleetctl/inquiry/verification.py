@@ -180,7 +180,8 @@ def target_of(url: str) -> Target:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-    except ValueError:
+        (host or "").encode("idna")  # as a socket will: raises for a label that is empty or too long
+    except ValueError:  # UnicodeError is one
         raise ConfigError(f"{url!r} {why}") from None
     if parts.scheme not in ("http", "https") or not host or port == 0:
         raise ConfigError(f"{url!r} {why}")

@@ -250,6 +250,8 @@ def test_a_url_alone_shows_who_answers() -> None:
         "http://me:secret@a/",
         "file:///etc/passwd",
         "http://ä/",
+        "http://a..b/",
+        f"https://{'a' * 64}/",
     ],
 )
 def test_what_is_no_url_to_ask_is_refused(url: str) -> None:
