@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fleetctl.check.http import fetch
-from fleetctl.check.replicas import address_of, why_unreachable
+from fleetctl.check.reach import address_of, why_unreachable
 from fleetctl.errors import FleetError
 from fleetctl.plan.actions import AwaitReplica
 from fleetctl.plan.launch import awaits_health

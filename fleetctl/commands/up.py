@@ -170,7 +170,8 @@ class Picture:
 
 def take_picture(fleet: Fleet, engine: DockerHost) -> Picture:
     """Ask every replica and look where its veth is."""
-    from fleetctl.check.replicas import check_replicas, entrances_of
+    from fleetctl.check.reach import entrances_of
+    from fleetctl.check.replicas import check_replicas
     from fleetctl.net.join import join_topology
     from fleetctl.vantage.base import Request
     from fleetctl.vantage.engine_only import EngineOnly

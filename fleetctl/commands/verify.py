@@ -20,7 +20,7 @@ from fleetctl.errors import FleetError, Interrupted, VerificationFailed
 from fleetctl.spec.wording import told
 
 if TYPE_CHECKING:
-    from fleetctl.inquiry.verification import Wanted, Watch
+    from fleetctl.inquiry.verification import VerifyOptions, Watch
     from fleetctl.spec.model import Service
     from fleetctl.state.distribution import Verified
     from fleetctl.state.observed import Replica
@@ -98,7 +98,7 @@ def command(
     wrong and with which replica."""
     from click.core import ParameterSource
 
-    from fleetctl.inquiry.verification import Wanted, Watch
+    from fleetctl.inquiry.verification import VerifyOptions, Watch
     from fleetctl.view.distribution import Asked, show_verified, verified_document
     from fleetctl.view.documents import show_document
 
@@ -108,7 +108,7 @@ def command(
         refuse_for_names(service, requests_differ=concurrency > 1 or path is not None or fresh)
     if context.get_parameter_source("fresh") is ParameterSource.DEFAULT:
         fresh = url is not None
-    wanted = Wanted(requests, concurrency, path, timeout, fresh)
+    wanted = VerifyOptions(requests, concurrency, path, timeout, fresh)
     with stoppable() as stop:
         with Asked() as asked:
             verify = Verification(source, service, wanted, Watch(stop.event, asked), via, url)
@@ -135,7 +135,7 @@ class Verification:
     """What one command verifies; `fleet_name` is known once it has run."""
 
     def __init__(
-        self, source: FleetSource, service: str | None, wanted: Wanted, watch: Watch, via: str, url: str | None
+        self, source: FleetSource, service: str | None, wanted: VerifyOptions, watch: Watch, via: str, url: str | None
     ) -> None:
         self.source = source
         self.service = service

@@ -212,7 +212,7 @@ def networks_of(target: Target, asked: Replica, scene: Scene) -> tuple[WiredNetw
 def on_the_way(way: Way, target: Target, asked: Replica, scene: Scene) -> Iterator[Part]:
     """One way that failed, hop by hop."""
     yield from container.restarted(asked, scene)
-    yield from naming.client(way, target, scene)
+    yield from naming.local_ports(way, scene)
     yield from naming.name(way, target, scene)
     yield from naming.apart(way, asked)
     if way.client is not None:

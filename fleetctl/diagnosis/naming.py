@@ -1,4 +1,4 @@
-"""Whether a client finds the target by name, and knows the right MAC and route for its address."""
+"""Whether a client finds the target by name, and what of its own keeps it from asking: ports, proxies, networks."""
 
 from __future__ import annotations
 
@@ -15,26 +15,20 @@ RESOLV_CONF = "/etc/resolv.conf"
 UNHEARD = ("timeout", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH")
 
 
-def client(way: Way, target: Target, scene: Scene) -> Iterator[Finding | Proof]:
-    """The client's process: its proxy variables and its local ports."""
+def local_ports(way: Way, scene: Scene) -> Iterator[Finding]:
+    """A client that has no local port left to ask from."""
     container, outcome = way.client, way.last
-    if container is None or outcome is None:
+    if container is None or outcome is None or outcome.error != "EADDRNOTAVAIL":
         return
     enter = shell.inside(container)
-    if outcome.error == "EADDRNOTAVAIL":
-        ports = (scene.inside(container).settings or {}).get("ipv4.ip_local_port_range", "")
-        seen = Evidence(
-            f"{container.name} has no local port left towards {way.address}:{way.port}; range {shown_range(ports)}",
-            f"{enter}sysctl net.ipv4.ip_local_port_range",
-        )
-        cure = "keep connections open and use them again, or widen the range"
-        yield finding(
-            "ephemeral-ports-exhausted",
-            container.name,
-            seen,
-            cure=cure,
-            commands=(f"{enter}sysctl -w net.ipv4.ip_local_port_range='32768 60999'",),
-        )
+    ports = (scene.inside(container).settings or {}).get("ipv4.ip_local_port_range", "")
+    seen = Evidence(
+        f"{container.name} has no local port left towards {way.address}:{way.port}; range {shown_range(ports)}",
+        f"{enter}sysctl net.ipv4.ip_local_port_range",
+    )
+    cure = "keep connections open and use them again, or widen the range"
+    widen = f"{enter}sysctl -w net.ipv4.ip_local_port_range='32768 60999'"
+    yield finding("ephemeral-ports-exhausted", container.name, seen, cure=cure, commands=(widen,))
 
 
 def wrong_addresses(way: Way, target: Target) -> tuple[str, ...]:

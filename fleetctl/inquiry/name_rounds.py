@@ -8,7 +8,7 @@ from time import monotonic
 from fleetctl.check.distribution import enough, judge
 from fleetctl.engine.docker_host import DockerHost
 from fleetctl.errors import FleetError
-from fleetctl.inquiry.verification import Wanted, Watch, running
+from fleetctl.inquiry.verification import VerifyOptions, Watch, running
 from fleetctl.plan.order import find_service
 from fleetctl.spec.model import Fleet
 from fleetctl.state.distribution import Answer, Member, Promise, Series, Verified
@@ -24,13 +24,13 @@ WHY = "Docker's name server shuffles its answers"
 
 
 def by_name(
-    fleet: Fleet, engine: DockerHost, vantage: Vantage, service_name: str, wanted: Wanted, watch: Watch
+    fleet: Fleet, engine: DockerHost, vantage: Vantage, service_name: str, wanted: VerifyOptions, watch: Watch
 ) -> Verified:
     """Which replica comes first in each answer. Raises FleetError where nobody can be asked."""
     service = find_service(fleet, service_name)
     everything = [one for one in engine.everything()[0] if one.fleet == fleet.name]
     own = [one for one in everything if one.service == service_name]
-    client = inspected(client_of(everything, running(everything, service), service_name), engine)
+    client = with_pid(client_of(everything, running(everything, service), service_name), engine)
     total = wanted.requests or max(BY_CHANCE, enough(len(own), turns=False))
     began = monotonic()
     found: list[Resolution] = []
@@ -73,7 +73,8 @@ def client_of(everything: Sequence[Replica], targets: Sequence[Replica], service
     return next((one for one in near if one.service != service_name), targets[0])
 
 
-def inspected(client: Replica, engine: DockerHost) -> Replica:
+def with_pid(client: Replica, engine: DockerHost) -> Replica:
+    """As inspection has it, which alone tells the pid. Raises FleetError where it does not run any more."""
     found = engine.inspect_replica(client)
     if found is None or not found.pid:
         raise FleetError(f"{client.name} has ended meanwhile", hint="run the command again")

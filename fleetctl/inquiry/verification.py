@@ -10,7 +10,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from fleetctl.check.distribution import enough, judge
-from fleetctl.check.replicas import address_of, why_unreachable
+from fleetctl.check.reach import address_of, why_unreachable
 from fleetctl.check.series import Target, ask_series
 from fleetctl.errors import ConfigError, FleetError
 from fleetctl.plan.order import find_service
@@ -28,7 +28,7 @@ AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class VerifyOptions:
     """How to ask: `requests` None is as many as it takes to judge; `path` is that of a URL, None that of the service.
     `timeout` in seconds bounds one request. With `fresh` each has a connection of its own."""
 
@@ -63,7 +63,7 @@ def through_balancers(
     fleet: Fleet,
     engine: Source,
     service_name: str | None,
-    wanted: Wanted,
+    wanted: VerifyOptions,
     watch: Watch,
     rotation_of: RotationOf = lambda balancer, service: None,
 ) -> Iterator[Verified]:
@@ -150,7 +150,13 @@ def running(replicas: Sequence[Replica], service: Service) -> list[Replica]:
 
 
 def at_url(
-    url: str, wanted: Wanted, watch: Watch, *, fleet: Fleet | None, engine: Source | None, service_name: str | None
+    url: str,
+    wanted: VerifyOptions,
+    watch: Watch,
+    *,
+    fleet: Fleet | None,
+    engine: Source | None,
+    service_name: str | None,
 ) -> Verified:
     """Whoever answers there; with a service of the fleet it is judged whether those are its replicas."""
     target = replace(target_of(url), timeout=wanted.timeout, fresh=wanted.fresh)
@@ -197,7 +203,7 @@ class Behind:
     """The replicas that are to answer, and how they are asked directly. Without `pairs`, of replicas and where each is
     asked or why it cannot be, nobody is known."""
 
-    wanted: Wanted
+    wanted: VerifyOptions
     path: str
     pairs: tuple[tuple[Replica, tuple[str, int] | str], ...] = ()
     identity: Identity = field(default_factory=Identity)
@@ -213,7 +219,7 @@ class Behind:
         service_name: str,
         http: HttpSettings,
         replicas: Sequence[Replica],
-        wanted: Wanted,
+        wanted: VerifyOptions,
     ) -> Behind:
         """The service's replicas as they are now."""
         own = [replica for replica in replicas if replica.service == service_name]
@@ -250,7 +256,7 @@ class Behind:
         known = {identity for member in members for identity in member.identities}
         unknown = any(answer.identity is not None and answer.identity not in known for answer in series.answers)
         if members and unknown and not watch.stop.is_set():
-            members = merged(members, self.members(SEARCHING, watch))
+            members = met_in_either(members, self.members(SEARCHING, watch))
         return series, members
 
     def judge(self, series: Series, members: Sequence[Member], promise: Promise) -> Distribution:
@@ -279,7 +285,7 @@ class Behind:
             return tuple(pool.map(ask, self.pairs))
 
 
-def merged(members: Sequence[Member], again: Sequence[Member]) -> tuple[Member, ...]:
+def met_in_either(members: Sequence[Member], again: Sequence[Member]) -> tuple[Member, ...]:
     """The same replicas with all identities that either round met."""
     return tuple(
         replace(one, identities=tuple(dict.fromkeys((*one.identities, *other.identities))))

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from fleetctl.errors import ConfigError, FleetError
-from fleetctl.inquiry.verification import Wanted, Watch, at_url, target_of, through_balancers
+from fleetctl.inquiry.verification import VerifyOptions, Watch, at_url, target_of, through_balancers
 from fleetctl.spec.model import Algorithm, Balance, Fleet, HttpSettings, Identity, Service
 from fleetctl.state.distribution import Verified
 from fleetctl.state.observed import Endpoint, Published, Replica, ReplicaState
 from tests.fakes.round_robin import Choose, RoundRobin, in_turn, says
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
-QUICK = Wanted(timeout=2.0)
+QUICK = VerifyOptions(timeout=2.0)
 WORD = Identity(pattern=r"[\w-]+")
 
 
@@ -51,7 +51,7 @@ class Loopback:
         web = Service("web", "i", replicas=len(self.replicas) - 1, http=http)
         return Fleet("f", Path(), (), {"web": web, "front": Service("front", "i", balance=(balance,)), "db": DB})
 
-    def verify(self, fleet: Fleet | None = None, name: str | None = None, wanted: Wanted = QUICK) -> Verified:
+    def verify(self, fleet: Fleet | None = None, name: str | None = None, wanted: VerifyOptions = QUICK) -> Verified:
         (one,) = through_balancers(fleet or self.fleet(), self, name, wanted, Watch())
         return one
 
@@ -220,7 +220,7 @@ def test_a_url_is_judged_by_the_fleet_s_replicas_where_a_service_is_named() -> N
         fleet = engine.fleet()
         web = replace(fleet.services["web"], http=HttpSettings(engine.port, identity=WORD))
         fleet = replace(fleet, services={"web": web})
-        one = at_url(engine.balancer.url, Wanted(), Watch(), fleet=fleet, engine=engine, service_name="web")
+        one = at_url(engine.balancer.url, VerifyOptions(), Watch(), fleet=fleet, engine=engine, service_name="web")
     assert one.distribution.passed, one.distribution.faults
     assert [share.replicas for share in one.distribution.shares] == [("f-web-1",), ("f-web-2",)]
 
@@ -228,7 +228,9 @@ def test_a_url_is_judged_by_the_fleet_s_replicas_where_a_service_is_named() -> N
 def test_a_url_alone_shows_who_answers() -> None:
     uuids = [f"00000000-0000-4000-8000-00000000000{number}" for number in range(3)]
     with RoundRobin(in_turn(*(f"My id is {one}" for one in uuids))) as balancer:
-        one = at_url(f"{balancer.url}x?y=1", Wanted(fresh=True), Watch(), fleet=None, engine=None, service_name=None)
+        one = at_url(
+            f"{balancer.url}x?y=1", VerifyOptions(fresh=True), Watch(), fleet=None, engine=None, service_name=None
+        )
         assert balancer.seen.connections == 100
         assert balancer.seen.first.startswith(b"GET /x?y=1 HTTP/1.1\r\n")
     assert one.distribution.passed

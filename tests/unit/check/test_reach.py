@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fleetctl.check.replicas import address_of, check_replicas
+from fleetctl.check.reach import address_of
+from fleetctl.check.replicas import check_replicas
 from fleetctl.spec.model import HttpSettings, Service
 from fleetctl.state.observed import Endpoint, Published, Replica
 
