@@ -24,7 +24,7 @@ def command(
 ) -> None:
     """Run COUNT replicas of a service until the next 'up', which goes back to what the file says.
 
-    Outdated replicas go first, then those with the highest number; existing ones are not replaced."""
+    Those that do not serve go first, then outdated ones, then the highest numbers; none is replaced."""
     from fleetctl.commands.up import launch
     from fleetctl.controller import Order
     from fleetctl.plan.wishes import Wishes
