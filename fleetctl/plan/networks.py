@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NoReturn
 
-from fleetctl.errors import FleetError
+from fleetctl.errors import FleetError, ResourceExhausted
 from fleetctl.plan.actions import (
     CreateNetwork,
     CreateVolume,
     Ref,
     RemoveNetwork,
 )
+from fleetctl.plan.departures import Departure, attached, plan_departures
 from fleetctl.plan.reasons import changed_keys, describe_changes
 from fleetctl.plan.steps import Draft
-from fleetctl.plan.subnets import check_capacity, choose_subnet, taken_subnets
-from fleetctl.plan.teardown import plan_removal
+from fleetctl.plan.subnets import blocks_of, check_capacity, choose_subnet, held_blocks, holds, taken_subnets
 from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.digest import network_digests, volume_digests
-from fleetctl.spec.model import Fleet, Network, Service
-from fleetctl.state.observed import Observed, ObservedNetwork, Replica
+from fleetctl.spec.model import Fleet, Network, Service, Subnet
+from fleetctl.state.observed import Observed, ObservedNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,13 @@ def plan_networks(
     draft: Draft, fleet: Fleet, observed: Observed, services: Collection[Service], wishes: Wishes
 ) -> NetworkRefs:
     """Add the steps for every network that `services` use. Raises FleetError where somebody else's object is in the
-    way, and ResourceExhausted when addresses cannot suffice."""
+    way, and ResourceExhausted when addresses cannot suffice or are those of a network that stays."""
     refs: dict[str, Ref] = {}
     after: dict[str, tuple[str, ...]] = {}
-    removed: dict[str, str] = {}
     doubles: list[ObservedNetwork] = []
-    wanted = {key for service in services for key in service.networks}
-    taken = taken_subnets(observed)
+    lacking: list[tuple[Network, str]] = []
+    departing: dict[str, Departure] = {}
+    wanted = networks_of(services)
     for key, network in fleet.networks.items():
         if key not in wanted:
             continue
@@ -59,47 +59,68 @@ def plan_networks(
             refs[key], after[key] = find_external(network, observed), ()
             continue
         own = find_own(network, observed)
-        found = own[0] if own else None
         doubles += own[1:]
-        digests = network_digests(network)
-        waits: tuple[str, ...] = ()
-        if found is None:
-            because = "it does not exist"
+        if not own:
             refuse_stranger(network, observed)
-        else:
-            changed = changed_keys(found.digests, digests)
-            if not changed:
-                refs[key], after[key] = Ref(found.name, id=found.id), ()
-                continue
+            lacking.append((network, "it does not exist"))
+        elif changed := changed_keys(own[0].digests, network_digests(network)):
             because = describe_changes(f"networks.{key}", changed)
-            refuse_bystanders(fleet, observed, found, services, wishes, because)
-            waits = (remove_with_replicas(draft, observed, found, because, removed, wishes),)
-            freed = {ipaddress.ip_network(cidr) for cidr, _ in found.subnets}
-            taken = [block for block in taken if block not in freed]
-        subnets = network.subnets or (choose_subnet(fleet.addresses, taken),)
-        taken += [ipaddress.ip_network(entry.subnet) for entry in subnets]
+            departing[own[0].id] = Departure(own[0], "has to be made anew", because)
+            lacking.append((network, because))
+        else:
+            refs[key], after[key] = Ref(own[0].name, id=own[0].id), ()
+    for network, _ in lacking:
+        departing |= find_holders(fleet, observed, services, network, departing)
+    removed, gone = plan_departures(draft, fleet, observed, services, departing.values(), wishes)
+    for network, because, subnets in with_subnets(fleet, observed, lacking):
         told = f"{because} (subnet {', '.join(entry.subnet for entry in subnets)})"
-        step = draft.add(CreateNetwork(fleet.name, network, subnets, digests), told, after=waits)
-        refs[key], after[key] = Ref(network.engine_name, made_by=step), (step,)
+        action = CreateNetwork(fleet.name, network, subnets, network_digests(network))
+        rivals = [one.id for one in observed.own_networks() if one.key == network.key or holds(one, subnets)]
+        step = draft.add(action, told, after=tuple(gone[one] for one in rivals if one in gone))
+        refs[network.key], after[network.key] = Ref(network.engine_name, made_by=step), (step,)
     return NetworkRefs(refs, after, removed, tuple(doubles))
 
 
-def remove_with_replicas(
-    draft: Draft,
+def networks_of(services: Iterable[Service]) -> set[str]:
+    """The keys of the networks that services use."""
+    return {key for service in services for key in service.networks}
+
+
+def find_holders(
+    fleet: Fleet,
     observed: Observed,
-    network: ObservedNetwork,
-    because: str,
-    removed: dict[str, str],
-    wishes: Wishes,
-) -> str:
-    """Add the steps that remove a network's replicas, noted in `removed`, and then the network; returns the last."""
-    waits = []
-    for replica in attached(observed, network):
-        if replica.id not in removed:
-            reason = f"its network {network.name} has to be made anew: {because}"
-            removed[replica.id] = plan_removal(draft, replica, reason, grace=wishes.grace)
-        waits.append(removed[replica.id])
-    return draft.add(RemoveNetwork(Ref(network.name, id=network.id)), because, after=tuple(waits))
+    services: Collection[Service],
+    network: Network,
+    departing: Collection[str],
+) -> dict[str, Departure]:
+    """This fleet's networks, by their ids, that have addresses which the file gives to this one, and that no service
+    uses any more; those that are `departing` anyway are left out. Raises ResourceExhausted where one is used: which of
+    the two is to change only the user can tell."""
+    found = {}
+    for entry in network.subnets:
+        for holder in observed.own_networks():
+            if holder.id in departing or not holds(holder, [entry]):
+                continue
+            if holder.key in networks_of(fleet.services.values()):
+                refuse_holder(network, entry, holder, services)
+            because = f"networks.{network.key} is to have {entry.subnet}"
+            found[holder.id] = Departure(holder, "has to give way", because)
+    return found
+
+
+def with_subnets(
+    fleet: Fleet, observed: Observed, lacking: Iterable[tuple[Network, str]]
+) -> Iterator[tuple[Network, str, tuple[Subnet, ...]]]:
+    """Networks that are to be made, and why, each with its subnets: those of the file, else one that nobody has or is
+    to have."""
+    fixed = [block for network in fleet.networks.values() for block in blocks_of(network.subnets)]
+    taken = taken_subnets(observed)
+    for network, because in lacking:
+        freed = {block for own in find_own(network, observed)[:1] for block in held_blocks(own)}
+        taken = [block for block in taken if block not in freed]
+        subnets = network.subnets or (choose_subnet(fleet.addresses, [*taken, *fixed]),)
+        taken += blocks_of(subnets)
+        yield network, because, subnets
 
 
 def plan_doubles(draft: Draft, networks: NetworkRefs, ready: tuple[str, ...]) -> None:
@@ -155,44 +176,15 @@ def find_own(network: Network, observed: Observed) -> list[ObservedNetwork]:
     )
 
 
-def refuse_bystanders(
-    fleet: Fleet,
-    observed: Observed,
-    network: ObservedNetwork,
-    services: Collection[Service],
-    wishes: Wishes,
-    because: str,
-) -> None:
-    """Raise FleetError when somebody is attached to a network that has to be made anew and would not come back."""
-    ours = {replica.id for replica in observed.replicas}
-    strangers = sorted(name for container_id, name in network.attached.items() if container_id not in ours)
-    why = f"network {network.name} has to be made anew ({because})"
-    if strangers:
-        raise FleetError(
-            f"{why}, but {', '.join(strangers)} is attached, which is not this fleet's",
-            hint=f"docker network disconnect {network.name} {strangers[0]}, then run again",
-        )
-    chosen = {service.name for service in services}
-    others = [replica for replica in attached(observed, network) if replica.service not in chosen]
-    left_out = sorted({replica.service for replica in others if replica.service in fleet.services})
-    if left_out:
-        raise FleetError(
-            f"{why}, which takes {', '.join(left_out)} down, too", hint="run it for all services: fleetctl up"
-        )
-    if others and not wishes.remove_orphans:
-        raise FleetError(
-            f"{why}, but {', '.join(replica.name for replica in others)} would not come back: no active service",
-            hint="--remove-orphans removes what is not in the file; --profile activates a service",
-        )
-
-
-def attached(observed: Observed, network: ObservedNetwork) -> list[Replica]:
-    """This fleet's replicas that are plugged into the network."""
-    return [
-        replica
-        for replica in observed.replicas
-        if any(endpoint.network_id == network.id for endpoint in replica.endpoints.values())
-    ]
+def refuse_holder(network: Network, entry: Subnet, holder: ObservedNetwork, services: Iterable[Service]) -> NoReturn:
+    """Raise ResourceExhausted for a subnet of which another network that is used has addresses."""
+    others = ", ".join(cidr for cidr, _ in holder.subnets)
+    both = "or make both networks anew: fleetctl down, then fleetctl up"
+    rest = both if holder.key in networks_of(services) else "or run it for all services: fleetctl up"
+    raise ResourceExhausted(
+        f"{entry.subnet} of networks.{network.key} overlaps {others} of network {holder.name}, which is used",
+        hint=f"choose another subnet, {rest}",
+    )
 
 
 def find_external(network: Network, observed: Observed) -> Ref:

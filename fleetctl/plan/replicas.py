@@ -10,6 +10,7 @@ from fleetctl.plan.actions import (
     Ref,
     StartReplica,
 )
+from fleetctl.plan.departures import without_rotations
 from fleetctl.plan.kept import expendability, plan_kept, preference, resolve_rivals
 from fleetctl.plan.launch import (
     Reached,
@@ -64,10 +65,11 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
     services = balancers_last(fleet, select_services(fleet, wishes.services, dependencies=wishes.dependencies))
     networks = plan_networks(draft, fleet, observed, services, wishes)
     volumes = plan_volumes(draft, fleet, observed, services)
-    rotations = Rotations(fleet, observed)
+    rotations = Rotations(fleet, without_rotations(observed, networks.removed))
     works = {service.name: describe_work(service, rotations, networks.refs, wishes) for service in services}
     reached: dict[str, Reached] = {}
     steps: dict[str, tuple[str, ...]] = {}
+    surges: dict[str, int] = {}
     for service in services:
         before = [
             *(step for key in service.networks for step in networks.after[key]),
@@ -88,7 +90,7 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
         first = len(draft.steps)
         reached[service.name] = plan_service(draft, work, observed, networks.removed)
         others = [replica for replica in observed.replicas if replica.service != service.name]
-        plan_replacements(draft, work, reached[service.name], others)
+        plan_replacements(draft, work, reached[service.name], others, surges)
         plan_strays(draft, work.pools, observed.of_service(service.name))
         steps[service.name] = tuple(step.id for step in draft.steps[first:])
     settings = rotations.plan_settings(draft, {one for work in reached.values() for one in work.staying}, steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fleetctl.plan.actions import Delay, RemoveReplica, RenameReplica, StopReplica, Tally
@@ -19,17 +19,23 @@ NEXT = ".next"
 """Ending of a container's name while it waits to take over from the old one of the same number."""
 
 
-def plan_replacements(draft: Draft, work: ServiceWork, reached: Reached, others: Sequence[Replica] = ()) -> None:
+def plan_replacements(
+    draft: Draft, work: ServiceWork, reached: Reached, others: Sequence[Replica], surges: dict[str, int]
+) -> None:
     """Replace the outdated replicas in batches of `parallelism`; a batch begins when the one before it is through.
-    `others` are the replicas of other services.
+    `others` are the replicas of other services; `surges` is how many more than wanted exist while each service that
+    was planned before is updated, to which this one is added.
     With the failure actions `pause` and `rollback` no batch begins once more than `max_failure_ratio` of the replicas
     have failed; `continue` goes on."""
     policy, outdated = work.service.update, reached.outdated
     olds = [old.replica for old in outdated]
-    conflict = why_side_by_side_is_impossible(work, olds, others)
+    conflict = why_side_by_side_is_impossible(work, olds, others, surges)
     size = policy.parallelism or max(1, len(outdated))
-    if conflict is not None and policy.order != "stop-first":
-        tell_gap(draft, work, olds, size, conflict)
+    if policy.order != "stop-first":
+        if conflict is None:
+            surges[work.service.name] = surge(work.service, olds)
+        else:
+            tell_gap(draft, work, olds, size, conflict)
     replaced: list[Replacement] = []
     for start in range(0, len(outdated), size):
         after, behind = between_batches(draft, work, replaced) if start else ((), ())
@@ -185,16 +191,22 @@ def names(work: ServiceWork, old: Replica) -> tuple[str, str]:
 
 
 def why_side_by_side_is_impossible(
-    work: ServiceWork, outdated: Sequence[Replica], others: Sequence[Replica]
+    work: ServiceWork, outdated: Sequence[Replica], others: Sequence[Replica], surges: Mapping[str, int]
 ) -> str | None:
-    """What the new replicas would fight for with the outdated ones, or with those of `others`, which may themselves
-    wait for what one of ours holds; None where all can exist at the same time."""
-    service = work.service
+    """What the new replicas would fight for with the outdated ones, with those of `others`, which may themselves wait
+    for what one of ours holds, or with the new ones of services that are updated at the same time, as `surges` tells;
+    None where all can exist at the same time."""
+    service, services = work.service, work.fleet.services
+    meanwhile = {name: count for name, count in surges.items() if not is_awaited(service, name)}
     for port in service.ports:
         if port.published is not None:
             first, last = port.published
             held = sum(is_unsettled(replica) or holds_port(replica, port) for replica in outdated)
-            wanted = service.replicas + min(surge(service), held) + sum(holds_port(replica, port) for replica in others)
+            wanted = (
+                service.replicas
+                + min(surge(service, outdated), held)
+                + sum(holds_port(replica, port) for replica in others)
+            )
             if last - first + 1 < wanted:
                 return f"both would need host port {first if first == last else f'{first}-{last}'}"
     for key, membership in service.networks.items():
@@ -202,7 +214,8 @@ def why_side_by_side_is_impossible(
         unsettled = any(is_unsettled(replica) for replica in outdated)
         if address and (unsettled or any(holds_address(one, network, address) for one in (*outdated, *others))):
             return f"both would need the address {address}"
-        if surge(service) > spare_addresses(work.fleet, work.fleet.networks[key]):
+        more = sum(count for name, count in meanwhile.items() if key in services[name].networks)
+        if surge(service, outdated) + more > spare_addresses(work.fleet, work.fleet.networks[key]):
             return f"network {key} has no address to spare"
     return None
 
@@ -250,6 +263,14 @@ def holds_address(replica: Replica, network_name: str, address: str) -> bool:
     return replica.state not in AT_REST and endpoint is not None and endpoint.ipv4 == address
 
 
-def surge(service: Service) -> int:
-    """How many replicas more than wanted exist while the service is updated start-first."""
-    return min(service.update.parallelism or service.replicas, service.replicas)
+def is_awaited(service: Service, name: str) -> bool:
+    """Whether the update of another service is through before that of this one begins."""
+    dependency = service.depends_on.get(name)
+    balanced = any(balance.service == name for balance in service.balance)
+    return balanced or (dependency is not None and dependency.condition != "service_started")
+
+
+def surge(service: Service, outdated: Sequence[Replica]) -> int:
+    """How many replicas more than wanted exist while the outdated ones are replaced start-first."""
+    alive = sum(replica.state not in AT_REST for replica in outdated)
+    return min(service.update.parallelism or alive, alive)

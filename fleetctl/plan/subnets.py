@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from fleetctl.errors import ResourceExhausted
 from fleetctl.spec.model import AddressRange, Fleet, Network, Subnet
-from fleetctl.state.observed import Observed
+from fleetctl.state.observed import Observed, ObservedNetwork
 
 MOST_BRIDGE_PORTS = 1000
 """The kernel allows 1,023 ports a bridge (BR_MAX_PORTS, net/bridge/br_private.h); broadcasts drop before that."""
@@ -21,11 +21,29 @@ def taken_subnets(observed: Observed) -> list[AnyNetwork]:
     return [ipaddress.ip_network(cidr) for cidr in sorted(cidrs)]
 
 
+def blocks_of(subnets: Iterable[Subnet]) -> list[AnyNetwork]:
+    return [ipaddress.ip_network(entry.subnet) for entry in subnets]
+
+
+def held_blocks(network: ObservedNetwork) -> list[AnyNetwork]:
+    return [ipaddress.ip_network(cidr) for cidr, _ in network.subnets]
+
+
+def overlap(some: Iterable[AnyNetwork], others: Collection[AnyNetwork]) -> bool:
+    """Whether any two of them have an address in common."""
+    return any(one.version == other.version and one.overlaps(other) for one in some for other in others)
+
+
+def holds(network: ObservedNetwork, subnets: Iterable[Subnet]) -> bool:
+    """Whether a network has addresses of these subnets."""
+    return overlap(held_blocks(network), blocks_of(subnets))
+
+
 def choose_subnet(addresses: AddressRange, taken: Iterable[AnyNetwork]) -> Subnet:
     """The first free subnet of the fleet's range; its gateway is its first address."""
     used = list(taken)
     for candidate in ipaddress.ip_network(addresses.block).subnets(new_prefix=addresses.prefix):
-        if not any(candidate.version == other.version and candidate.overlaps(other) for other in used):
+        if not overlap([candidate], used):
             return Subnet(str(candidate), gateway=str(candidate[1]))
     raise ResourceExhausted(
         f"no free /{addresses.prefix} subnet is left in {addresses.block}",

@@ -39,6 +39,8 @@ class MemoryRotations:
     def apply(self, action: RotationAction, progress: Callable[[str], None]) -> str:
         """Do one thing; it counts as an action of the engine, which may die there."""
         self.engine.count(action)
+        if known(action.balancer) not in self.engine.replicas:
+            raise FleetError(f"no such container: {action.balancer.name}")
         pools = self.engine.pools.setdefault(known(action.balancer), {})
         match action:
             case ConfigureBalancer():
