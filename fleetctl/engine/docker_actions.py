@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fleetctl.engine import labels, options
 from fleetctl.engine.build_context import build_image
 from fleetctl.engine.faults import explanation
+from fleetctl.engine.network_removal import remove_network_by_id
 from fleetctl.engine.starting import start_container
 from fleetctl.errors import FleetError
 from fleetctl.plan import actions
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 GONE_WITHIN = 30.0
 """Seconds to wait for a removal that somebody else has begun."""
-RELEASED_WITHIN = 3.0
-"""Seconds to wait for the engine to let go of an endpoint whose container is gone."""
 DEFAULT_GRACE = 10
 """The engine's own stop timeout in seconds, for a container that sets none (Docker Engine API, ContainerStop)."""
 
@@ -51,43 +50,7 @@ def create_network(host: Hands, action: actions.CreateNetwork) -> str:
 
 
 def remove_network(host: Hands, action: actions.RemoveNetwork) -> None:
-    """An endpoint whose container is gone is waited for a moment: the engine lets it go soon after."""
-    from docker.errors import APIError, NotFound
-
-    deadline = time.monotonic() + RELEASED_WITHIN
-    while True:
-        try:
-            host.client.remove_network(identify(action.network))
-        except NotFound:
-            return
-        except APIError as error:
-            if "active endpoints" not in explanation(error):
-                raise
-            names = attached_names(host, action.network)
-            if names or time.monotonic() > deadline:
-                raise busy_network(action.network, names) from error
-            time.sleep(0.1)
-        else:
-            return
-
-
-def attached_names(host: Hands, network: Ref) -> list[str]:
-    entry = host.client.inspect_network(identify(network))
-    return sorted(str(item.get("Name")) for item in (entry.get("Containers") or {}).values())
-
-
-def busy_network(network: Ref, names: list[str]) -> FleetError:
-    """Names the containers that keep a network from being removed."""
-    if names:
-        return FleetError(
-            f"could not remove network {network.name}: still attached: {', '.join(names)}",
-            hint=f"docker network disconnect {network.name} {names[0]}, then run again",
-        )
-    return FleetError(
-        f"could not remove network {network.name}: the engine counts an endpoint on it that does not exist",
-        hint="the network is empty and does no harm; this fault of old engines is mended by restarting the engine, "
-        "which stops containers without live-restore; then run again",
-    )
+    remove_network_by_id(host, identify(action.network), action.network.name)
 
 
 def create_volume(host: Hands, action: actions.CreateVolume) -> str:

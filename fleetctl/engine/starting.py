@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from docker.errors import APIError
+
 from fleetctl.engine import translate
 from fleetctl.engine.faults import explanation
 from fleetctl.engine.port_owner import port_in, process_owner
@@ -16,15 +18,13 @@ if TYPE_CHECKING:
 
 TAKEN = re.compile(r"port is already allocated|address already in use")
 MOST_STARTS = 50
-"""A start that fails for its host port takes about a tenth of a second (measured with Engine 20.10)."""
+"""A start that fails for its host port takes about a fifth of a second (measured with Engine 20.10)."""
 
 
 def start_container(host: Hands, container_id: str, name: str) -> None:
     """Start it. Of a range the engine tries one port that no container has, and the next one at the next start: so it
     is started again until a process leaves it one. Raises ResourceExhausted where none is left, FleetError for a port
     that is the only choice, or what docker-py raises."""
-    from docker.errors import APIError
-
     starts = 0
     while True:
         try:
