@@ -13,11 +13,12 @@ from fleetctl.check.distribution import enough, judge
 from fleetctl.check.reach import address_of, why_unreachable
 from fleetctl.check.series import Target, ask_series
 from fleetctl.errors import ConfigError, FleetError
+from fleetctl.inquiry.promise import promise_of
 from fleetctl.plan.order import find_service
 from fleetctl.spec.model import Balance, Fleet, HttpSettings, Identity, Service
 from fleetctl.state.distribution import NO_IDENTITY, Distribution, Member, Promise, Series, Verified
 from fleetctl.state.observed import Replica
-from fleetctl.state.rotation import Rotation, Traffic
+from fleetctl.state.rotation import Rotation
 
 DIRECTLY = 8
 """Requests to each replica by its own address: enough to meet every worker of a few."""
@@ -88,39 +89,6 @@ def through_balancers(
             found = behind.judge(series, members, promise)
             where = f"{target.url} as {balance.host}" if balance.host else target.url
             yield Verified("balancer", where, found, service.name, front.name, balance.algorithm)
-
-
-def promise_of(
-    balance: Balance, before: Rotation | None, after: Rotation | None, own: int, replicas: Sequence[Replica]
-) -> Promise:
-    """What a balancer promises of `own` requests, by what it counted before and after them."""
-    turns = balance.algorithm == "roundrobin"
-    promise = Promise(turns=turns, why="" if turns else f"{balance.algorithm} promises none")
-    if before is None or after is None:
-        return promise
-    first, last = (traffic_of(rotation, balance.pool) for rotation in (before, after))
-    retried = max(0, last.retried - first.retried)
-    others = max(0, last.requests - first.requests - retried - own) if last.requests >= first.requests else None
-    if others is not None and not turns:  # whoever is busy with a request that began before is passed over as well
-        others += sum(server.sessions for server in before.servers.get(balance.pool, ()))
-    names = {replica.id[:12]: replica.name for replica in replicas}
-    standing = {
-        names.get(server.container_id, server.name): f"in {server.admission}"
-        if server.admission != "ready"
-        else f"not healthy ({server.check or 'not checked yet'})"
-        for server in after.servers.get(balance.pool, ())
-        if server.admission != "ready" or not server.healthy
-    }
-    return replace(promise, others=others, retried=retried, standing=standing)
-
-
-def traffic_of(rotation: Rotation, pool: str) -> Traffic:
-    """All that the servers of a pool had."""
-    servers = rotation.servers.get(pool, ())
-    return Traffic(
-        requests=sum(server.traffic.requests for server in servers),
-        retried=sum(server.traffic.retried for server in servers),
-    )
 
 
 def pools_of(fleet: Fleet, name: str | None) -> list[tuple[Service, Balance]]:

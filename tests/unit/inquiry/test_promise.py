@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from fleetctl.inquiry.verification import promise_of
+from fleetctl.inquiry.promise import promise_of
 from fleetctl.spec.model import Balance
 from fleetctl.state.observed import Replica
 from fleetctl.state.rotation import Rotation, Server, Traffic
@@ -47,3 +48,23 @@ def test_who_gets_no_requests_is_told_as_the_balancer_sees_it() -> None:
     assert drained.standing == {"f-web-1": "in drain"}
     sick = promise_of(balance, counted(0), counted(0, healthy=False, check="L4CON"), 0, WEB)
     assert sick.standing == {"f-web-1": "not healthy (L4CON)"}
+
+
+def test_one_that_gets_nothing_while_others_do_is_left_out_unless_it_is_busy() -> None:
+    balance = Balance("web", 80, 8080)
+    idle = Server("web-1.web100000000", "127.0.0.2", 8080, "ready", True, "L7OK", traffic=Traffic(7))
+
+    def standing(requests: int, first: Server = idle) -> Mapping[str, str]:
+        """Of web-1, while another server of the pool gets so many requests."""
+        other = replace(idle, name="web-2.web200000000")
+        now = replace(other, traffic=Traffic(7 + requests))
+        before, after = (
+            Rotation("1", servers={"web:80": (first, other)}),
+            Rotation("1", servers={"web:80": (idle, now)}),
+        )
+        return promise_of(balance, before, after, 1, WEB).standing
+
+    assert standing(50) == {"f-web-1": "ready, and sends it nothing"}
+    assert standing(50, replace(idle, sessions=1)) == {}
+    assert standing(50, replace(idle, traffic=Traffic(6))) == {}
+    assert standing(0) == {}
