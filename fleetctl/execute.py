@@ -154,7 +154,7 @@ class Run:
                 if isinstance(action, ENDING) and action.replica.id:
                     self.rotations.forget(action.replica.id)
                 said = self.engine.apply(action)
-                if isinstance(action, StopReplica):
+                if isinstance(action, StopReplica | RestartReplica):
                     return StepResult(step, "done", told=said)
                 return StepResult(step, "done", made=said)
         except FleetError as error:

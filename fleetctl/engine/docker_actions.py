@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fleetctl.engine import labels, options
+from fleetctl.engine import labels, options, translate
 from fleetctl.engine.build_context import build_image
 from fleetctl.engine.faults import explanation
 from fleetctl.engine.network_removal import remove_network_by_id
@@ -37,6 +38,8 @@ class Hands(Protocol):
 
 KILLED = 137
 """The exit code of a process that SIGKILL ended: 128 plus the signal's number."""
+SIGKILL = "9"
+"""How the engine's events write it, whatever the engine's own host is."""
 
 
 def perform(host: Hands, action: Action) -> str:
@@ -142,13 +145,44 @@ def stop(host: Hands, action: actions.StopReplica) -> str:
         grace = grace_of(host, container_id, action.grace)
         host.client.stop(container_id, timeout=grace)
         if host.client.inspect_container(container_id)["State"].get("ExitCode") == KILLED:
-            return f"killed, as it did not end within {grace} s of its stop signal"
+            return told_of_kill(grace)
     return ""
 
 
-def restart(host: Hands, action: actions.RestartReplica) -> None:
+def told_of_kill(grace: int) -> str:
+    return f"killed, as it did not end within {grace} s of its stop signal"
+
+
+def restart(host: Hands, action: actions.RestartReplica) -> str:
+    """Tells of a container that had to be killed; its state is that of its new life, but the engine's events know."""
     container_id = identify(action.replica)
-    host.client.restart(container_id, timeout=grace_of(host, container_id, action.grace))
+    grace = grace_of(host, container_id, action.grace)
+    before = host.client.inspect_container(container_id)["State"]
+    host.client.restart(container_id, timeout=grace)
+    after = host.client.inspect_container(container_id)["State"]
+    if before.get("Running") and was_killed(host, container_id, before, after):
+        return told_of_kill(grace)
+    return ""
+
+
+def was_killed(host: Hands, container_id: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether SIGKILL was sent to a container between two starts, by State.StartedAt of its inspections."""
+    since, until = (translate.parse_time(state.get("StartedAt")) for state in (before, after))
+    if since is None or until is None:
+        return False
+    client = host.client
+    # Not docker-py's `events`, which would wait without end for an engine that hangs.
+    answer = client.get(
+        f"{client.base_url}/v{client.api_version}/events",
+        params={
+            "since": f"{since.timestamp():.6f}",
+            "until": f"{until.timestamp():.6f}",
+            "filters": json.dumps({"container": [container_id], "event": ["kill"]}),
+        },
+        timeout=client.timeout,
+    )
+    events = (json.loads(line) for line in answer.text.splitlines()) if answer.ok else ()
+    return any(event["Actor"]["Attributes"].get("signal") == SIGKILL for event in events)
 
 
 def grace_of(host: Hands, container_id: str, grace: float | None) -> int:
