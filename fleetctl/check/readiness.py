@@ -95,10 +95,11 @@ class Readiness:
 
     def wait(self, action: AwaitReplica, progress: Callable[[str], None]) -> None:
         """Return when the replica is ready, or has completed where that is asked for, and has stayed so for `monitor`
-        seconds. Raises FleetError with the replica's last log lines when it cannot or does not become ready."""
+        seconds, with HTTP for two answers in a row: a server may give one and die. Raises FleetError with the replica's last log lines when it cannot or does not become ready."""
         began = time.monotonic()
         deadline = began + self.timeout
         pause, ready_since = ASK_EVERY, began if action.seen else None
+        stay = action.monitor or (ASK_EVERY if action.service.http else 0.0)
         last = Lack("it has not answered yet")
         life: Life | None = None
         restarts: int | None = None
@@ -112,8 +113,9 @@ class Readiness:
             if verdict is None and is_mute(action, replica):
                 life, verdict = self.settle(replica, life)
             if verdict is None:
-                ready_since = ready_since or time.monotonic()
-                if not action.completed and time.monotonic() - ready_since >= action.monitor:
+                if ready_since is None:
+                    ready_since, pause = time.monotonic(), ASK_EVERY
+                if not action.completed and time.monotonic() - ready_since >= stay:
                     return
                 progress("ready, monitored" if action.monitor else "ready")
             else:
@@ -121,7 +123,7 @@ class Readiness:
                     raise self.failed(action, f"did not stay ready: {verdict.told}", verdict.cure)
                 ready_since, last = None, verdict
                 progress(verdict.told)
-            if time.monotonic() > deadline + (action.monitor if ready_since else 0):
+            if time.monotonic() > deadline + (stay if ready_since else 0):
                 last = self.restarted(action, replica, last)
                 still = "has not completed" if action.completed else f"is not ready: {last.told}"
                 raise self.failed(action, f"{still} (waited {self.timeout:g} s)", "" if action.completed else last.cure)
@@ -210,7 +212,7 @@ class Readiness:
         """Raise FleetError for a replica that has ended, or that the engine restarts again and again. `restarts` is how
         many there were when it was first seen restarting, None before that; returns the same for the next look."""
         if replica.state in ("exited", "dead") and not is_completed(replica):
-            raise self.failed(action, f"exited with code {replica.exit_code}")
+            raise self.ended(action, f"exited with code {replica.exit_code}", self.source.inspect_replica(replica))
         if is_completed(replica) and not may_complete(action):
             raise self.failed(action, "exited with code 0 and is not meant to end")
         if replica.state == "restarting":
@@ -218,7 +220,7 @@ class Readiness:
             now = (inspected.restarts if inspected is not None else None) or 0
             restarts = now if restarts is None else restarts
             if now - restarts >= MOST_RESTARTS:
-                raise self.failed(action, f"exits again and again (code {replica.exit_code})")
+                raise self.ended(action, f"exits again and again (code {replica.exit_code})", inspected)
         return restarts
 
     def restarted(self, action: AwaitReplica, replica: Replica, last: Lack) -> Lack:
@@ -226,6 +228,15 @@ class Readiness:
         inspected = self.source.inspect_replica(replica) if action.replica.made_by else None
         times = inspected.restarts if inspected is not None else None
         return Lack(f"{last.told}; it has ended and was started again {counted(times, 'time')}") if times else last
+
+    def ended(self, action: AwaitReplica, what: str, inspected: Replica | None) -> FleetError:
+        """The error for a replica that does not run any more; names the kernel where that has killed it."""
+        facts = inspected.inspection if inspected is not None else None
+        if facts is None or not facts.out_of_memory:
+            return self.failed(action, what)
+        limit = f", its limit is {facts.memory / 2**20:g} MiB" if facts.memory else ""
+        cure = f"raise services.{action.service.name}.deploy.resources.limits.memory, or let the server need less"
+        return self.failed(action, f"{what}: the kernel killed it for want of memory{limit}", cure)
 
     def failed(self, action: AwaitReplica, what: str, cure: str = "") -> FleetError:
         """The error for a replica that did not become ready, with its last log lines."""

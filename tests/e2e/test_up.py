@@ -172,6 +172,14 @@ def test_a_one_shot_service_that_fails_keeps_its_dependent_from_starting(fleet: 
     assert fleet.states().get("web-1") != "running"
 
 
+def test_a_replica_that_the_kernel_kills_for_want_of_memory_is_told_so(fleet: Project) -> None:
+    greedy = ["sh", "-c", "greed=0123456789; while :; do greed=$$greed$$greed; done"]
+    fleet.write({"web": idle(command=greedy, restart="no", deploy={"resources": {"limits": {"memory": "8m"}}})})
+    done = fleet.up(code=1)
+    assert "exited with code 137: the kernel killed it for want of memory, its limit is 8 MiB" in done.stderr
+    assert "raise services.web.deploy.resources.limits.memory" in done.stderr
+
+
 def test_many_fleets_may_come_up_at_once_and_get_subnets_of_their_own(
     fleet: Project, client: docker.DockerClient, bystanders: Bystanders, tmp_path: Path
 ) -> None:

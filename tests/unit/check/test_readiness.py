@@ -14,7 +14,8 @@ from fleetctl.check.readiness import LOOK_EVERY, Readiness
 from fleetctl.errors import EngineUnreachable, FleetError
 from fleetctl.plan.actions import AwaitReplica, Ref
 from fleetctl.spec.model import HttpSettings, Service
-from fleetctl.state.observed import Replica, ReplicaState
+from fleetctl.state.observed import Endpoint, Inspection, Replica, ReplicaState
+from tests.fakes.round_robin import RoundRobin, says
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 SERVICE = Service("web", "image")
@@ -107,3 +108,23 @@ def test_a_replica_out_of_reach_is_given_up_at_once() -> None:
         gate.wait(awaited(service=replace(SERVICE, http=HttpSettings(8080))), lambda detail: None)
     assert "services.web.ports" in str(caught.value.hint)
     assert len(engine.asked) == 1
+
+
+def test_a_server_is_ready_with_the_second_good_answer_in_a_row() -> None:
+    """One may answer once and die."""
+    statuses = ["200 OK", "503 Not Yet", "200 OK", "200 OK"]
+    with RoundRobin(lambda number: says("", statuses[number])) as server:
+        there = {"lan": Endpoint("lan", "lan", ipv4="127.0.0.1")}
+        engine = Shown(replace(replica_in("running"), endpoints=there))
+        gate = Readiness(engine, "f", NoBalancer(), timeout=60, stop=threading.Event())
+        gate.wait(awaited(service=replace(SERVICE, http=HttpSettings(server.port))), lambda detail: None)
+        assert server.seen.requests == len(statuses)
+
+
+@pytest.mark.parametrize("state", ["exited", "restarting"])
+def test_a_replica_that_the_kernel_killed_for_want_of_memory_is_told_so(state: ReplicaState) -> None:
+    killed = Inspection(out_of_memory=True, memory=8 << 20)
+    engine = Shown(*(replace(replica_in(state, restarts=count), inspection=killed) for count in range(9)))
+    with pytest.raises(FleetError, match="the kernel killed it for want of memory, its limit is 8 MiB") as caught:
+        Readiness(engine, "f", NoBalancer(), timeout=60, stop=threading.Event()).wait(awaited(), lambda detail: None)
+    assert "raise services.web.deploy.resources.limits.memory" in str(caught.value.hint)
