@@ -95,7 +95,8 @@ class Readiness:
 
     def wait(self, action: AwaitReplica, progress: Callable[[str], None]) -> None:
         """Return when the replica is ready, or has completed where that is asked for, and has stayed so for `monitor`
-        seconds, with HTTP for two answers in a row: a server may give one and die. Raises FleetError with the replica's last log lines when it cannot or does not become ready."""
+        seconds, with HTTP for two answers in a row: a server may give one and die. Raises FleetError with the replica's
+        last log lines when it cannot or does not become ready."""
         began = time.monotonic()
         deadline = began + self.timeout
         pause, ready_since = ASK_EVERY, began if action.seen else None

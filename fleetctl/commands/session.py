@@ -181,15 +181,14 @@ def confirm_outage(yes: bool) -> Callable[[Plan, Progress], None]:
 
 
 def outage(plan: Plan) -> list[Step]:
-    """The steps that remove a network which is then made anew, when replicas are removed meanwhile. What cleans up
-    after a failure does not count."""
+    """The steps that remove a network for which one waits that is then made, the same anew or another one in its
+    subnet, when replicas are removed meanwhile. What cleans up after a failure does not count."""
     from fleetctl.plan.actions import CreateNetwork, RemoveNetwork, RemoveReplica
-    from fleetctl.plan.naming import target
 
     steps = list(plan.shown())
-    anew = {target(step.action) for step in steps if isinstance(step.action, CreateNetwork)}
+    awaited = {needed for step in steps if isinstance(step.action, CreateNetwork) for needed in step.after}
     gone = any(isinstance(step.action, RemoveReplica) for step in steps)
-    return [step for step in steps if gone and isinstance(step.action, RemoveNetwork) and target(step.action) in anew]
+    return [step for step in steps if gone and isinstance(step.action, RemoveNetwork) and step.id in awaited]
 
 
 @contextmanager

@@ -49,7 +49,9 @@ def test_a_run_without_failures_ends_without_a_word(capsys: pytest.CaptureFixtur
 
 
 REMOVE = Step("remove", RemoveNetwork(Ref("f_lan", id="1")), "networks.lan.internal changed")
-CREATE = Step("create", CreateNetwork("f", Network("lan", "f_lan"), (), {}), "networks.lan.internal changed")
+CREATE = Step(
+    "create", CreateNetwork("f", Network("lan", "f_lan"), (), {}), "networks.lan.internal changed", after=("remove",)
+)
 
 
 def removal(*only_if_failed: str) -> Step:
