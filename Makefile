@@ -1,4 +1,5 @@
 # The common jobs. `make` lists them. FLAGS goes to the command behind a target: make up FLAGS="--scale web=5".
+# A target can have several commands: the fleet that all of them mean is chosen with FLEET_NAME=NAME or FLEET_FILE=FILE.
 # PYTHON names the interpreter that .venv is made with, where the first one on PATH is not to be it.
 
 MAKEFLAGS += --no-print-directory
@@ -7,6 +8,10 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 TEST_WORKERS ?= 2
 FLAGS ?=
+
+ifneq (,$(and $(filter up,$(MAKECMDGOALS)),$(filter -p% -f% --project-name% --file%,$(FLAGS))))
+$(error FLAGS would choose the fleet for 'up', but not for 'verify' behind it: write FLEET_NAME=NAME or FLEET_FILE=FILE)
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help up down ps inspect serve check test lab bench clean env engine base wheels
