@@ -126,12 +126,13 @@ def confinement(fleet: Fleet) -> Iterator[Finding]:
 
 
 def images(fleet: Fleet, engine: DockerHost) -> Iterator[Finding]:
-    """Images that the next up has to build or pull."""
-    observed = engine.observe(fleet.name, images=[service.image for service in fleet.services.values()])
-    for service in fleet.services.values():
-        found = observed.images.get(service.image)
+    """Images that the next up has to build or pull; of services that share one, a service that builds it decides."""
+    services = {service.image: service for service in sorted(fleet.services.values(), key=lambda one: bool(one.build))}
+    observed = engine.observe(fleet.name, images=services.keys())
+    for reference, service in services.items():
+        found = observed.images.get(reference)
         if found is not None:
-            yield Finding(f"image {service.image}", "ok", f"present, {found.size / 1e6:.0f} MB")
+            yield Finding(f"image {reference}", "ok", f"present, {found.size / 1e6:.0f} MB")
         else:
             how = "build" if service.build is not None else "pull"
-            yield Finding(f"image {service.image}", "warning", f"missing; 'fleetctl up' will {how} it")
+            yield Finding(f"image {reference}", "warning", f"missing; 'fleetctl up' will {how} it")
