@@ -23,7 +23,7 @@ from fleetctl.plan.launch import (
     plan_comeback,
     ref,
 )
-from fleetctl.plan.order import is_one_shot
+from fleetctl.plan.order import has_done_its_work
 from fleetctl.plan.reasons import changed_keys, describe_changes
 from fleetctl.plan.rotation import moved, out_of_rotation, plan_entry, plan_retreat
 from fleetctl.plan.steps import Draft
@@ -46,7 +46,7 @@ def plan_kept(
         reached.outdated.append(Outdated(replica, reason, after))
         return ()
     reached.staying.add(replica.id)
-    if has_completed(work, replica):
+    if has_done_its_work(work.fleet, replica):
         return ()
     repairs = plan_memberships(draft, work, replica)
     before = (*after, *repairs)
@@ -106,11 +106,6 @@ def replacement_reason(work: ServiceWork, replica: Replica) -> str | None:
     if replica.state == "running" and replica.health == "unhealthy" and not is_found_well(work, replica):
         return "it is unhealthy"
     return lost_network(work, replica)
-
-
-def has_completed(work: ServiceWork, replica: Replica) -> bool:
-    """Whether it was meant to end, and has."""
-    return is_one_shot(work.fleet, work.service) and replica.state == "exited" and replica.exit_code == 0
 
 
 def is_found_well(work: ServiceWork, replica: Replica) -> bool:
@@ -185,7 +180,7 @@ def expendability(rivals: Sequence[Replica], work: ServiceWork) -> tuple[int, bo
 def does_its_work(work: ServiceWork, replica: Replica) -> bool:
     """Whether nothing that the engine or a balancer tells keeps it from serving, or it has done what it was for."""
     if replica.state != "running":
-        return has_completed(work, replica)
+        return has_done_its_work(work.fleet, replica)
     unwell = replica.health == "unhealthy" and not is_found_well(work, replica)
     unknown = replica.health == "starting" and awaits_health(work.service)
     plugged = all(work.network_refs[key].name in replica.endpoints for key in work.service.networks)
