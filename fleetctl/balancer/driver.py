@@ -72,14 +72,15 @@ class Balancers:
         return found
 
     def lack(self, balancer: Replica) -> str | None:
-        """What a balancer still lacks to be ready, None when it answers."""
+        """What a balancer still lacks to be ready, None when it answers: the worker, and the master, which is not yet
+        itself when its first worker answers. A signal to stop that comes before is lost, and the grace with it."""
         live = self.meet(balancer.id, balancer.name)
         try:
             live.look()
+            return None if live.ask_master("show version") else f"the master of balancer {live.name} does not answer"
         except FleetError as error:
             live.forget()
             return error.message
-        return None
 
     # Act
 
@@ -119,7 +120,7 @@ class Balancers:
         live.write(render(action.balances, self.served(live, action.balances, before)))
         carried, old = live.traffic(), live.let_go()
         try:
-            said = live.reload()
+            said = live.ask_master("reload")
             if not said.startswith("Success=1"):
                 live.write(former)
                 lines = "".join(f"\n    {line}" for line in said.splitlines()[1:])

@@ -17,6 +17,7 @@ from fleetctl.state.rotation import Rotation, Server, Traffic
 CONNECT = ("socat", "-", f"UNIX-CONNECT:{SOCKET}")
 CONNECT_MASTER = ("socat", "-", f"UNIX-CONNECT:{MASTER_SOCKET}")
 RELOADED_WITHIN = 15.0
+"""Seconds for a new worker to have read the file; the master answers everything else at once."""
 LOOK_EVERY = 0.1
 """Seconds between two looks at servers that are waited for, shared by all who wait."""
 
@@ -75,13 +76,14 @@ class LiveBalancer:
             admin, self._admin = self._admin, None
         return admin
 
-    def reload(self) -> str:
-        """Have the file read anew by a new process, which takes over the ports; what the master says of that, beginning
-        with Success=1 where it worked (Management Guide, section 9.4, "reload"). Raises FleetError."""
+    def ask_master(self, command: str) -> str:
+        """What the master process says to a command (Management Guide, section 9.4), '' where it ends the conversation.
+        After "reload", by which a new worker reads the file anew and takes over the ports, that begins with Success=1
+        where it worked. Raises FleetError."""
         pipe = self.host.open_pipe(self.balancer_id, CONNECT_MASTER)
         deadline, said = time.monotonic() + RELOADED_WITHIN, b""
         try:
-            pipe.send(b"reload\n")
+            pipe.send(command.encode() + b"\n")
             while data := pipe.receive(max(0.0, deadline - time.monotonic())):
                 said += data
         except TimeoutError:

@@ -73,9 +73,15 @@ class Balancer:
         assert self.container.put_archive(FOLDER, stream.getvalue())
 
     def start(self) -> None:
-        """Start it and return when it works."""
+        """Start it and return when it works, and its master hears signals."""
         self.container.start()
         wait_for(f"it works\n{self.log}", lambda: "Loading success" in self.log)
+        wait_for("its master answers", self.master_answers)
+
+    def master_answers(self) -> bool:
+        """Whether the master is there for good; until then it hears no signal."""
+        code, version = self.run("socat", "/etc/haproxy/question!!STDOUT", "UNIX-CONNECT:/tmp/master.sock")
+        return code == 0 and version.startswith("3.")
 
     def connect(self) -> http.client.HTTPConnection:
         self.container.reload()

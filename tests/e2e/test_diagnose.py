@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import docker
@@ -246,10 +247,14 @@ COUNTING = re.compile(r"nf_conntrack_count|\.stable_secret|\.nf_log\.|route\.flu
 def settings(own: set[str] | None, *inside: str) -> list[str]:
     """Every setting of the kernel under net; on the host not those of others' interfaces."""
     every = [line for line in lines(*inside, "sysctl", "-a", "-r", r"^net\.") if not COUNTING.search(line)]
-    of_interface = re.compile(r"net\.ipv[46]\.(?:conf|neigh)\.([^. ]+)")
-    fixed = {"all", "default", "lo", *(own or ())}
-    named = ((line, of_interface.match(line)) for line in every)
-    return [line for line, match in named if own is None or match is None or match[1] in fixed]
+    if own is None:
+        return every
+    # Whoever lists a folder while others' interfaces go from it may miss one that stays: ours are read by their names.
+    rest = [line for line in every if not re.match(r"net\.ipv[46]\.(conf|neigh)\.", line)]
+    tables = [Path("/proc/sys/net", *table) for table in product(("ipv4", "ipv6"), ("conf", "neigh"))]
+    names = sorted({"all", "default", "lo", *own})
+    files = [file for table in tables for name in names for file in sorted((table / name).glob("*"))]
+    return [*rest, *(f"{file} = {file.read_text()}" for file in files if not COUNTING.search(f".{file.name}"))]
 
 
 def lines(*command: str) -> list[str]:

@@ -147,12 +147,15 @@ class SmallPipe:
 
 @dataclass
 class SmallMaster:
-    """The master's socket, which knows one command: the file is read anew, servers of the file are in at once."""
+    """The master's socket. After "reload" the file is read anew, and servers of the file are in at once."""
 
     host: SmallHost
     said: bytes = b""
 
     def send(self, data: bytes) -> None:
+        if data == b"show version\n":
+            self.said = b"3.0.11\n" if self.host.master_is_up else b""
+            return
         assert data == b"reload\n"
         self.host.reloads += 1
         self.said = b"Success=0\n--\n[ALERT] (8) : it does not like that\n"
@@ -178,6 +181,7 @@ class SmallHost:
     file: str = ""
     reloads: int = 0
     accepts: bool = True
+    master_is_up: bool = True
     absent: int = 0
     full: int = 0
 

@@ -24,6 +24,16 @@ def drive(on: SmallHost, action: RotationAction, stop: threading.Event | None = 
         return balancers.apply(action, lambda detail: None)
 
 
+def test_a_balancer_is_ready_when_its_master_answers_too() -> None:
+    there = host()
+    there.master_is_up = False
+    itself = replica("balancer", 1, BALANCER, "10.0.0.9")
+    with Balancers(there, "fleet", None) as balancers:
+        assert balancers.lack(itself) == f"the master of balancer {itself.name} does not answer"
+        there.master_is_up = True
+        assert balancers.lack(itself) is None
+
+
 def test_a_replica_is_held_until_the_balancer_has_seen_it_healthy() -> None:
     there = host()
     assert drive(there, ADD) == ""
