@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -74,9 +73,15 @@ def look(
     rotations = {}
     for replica in balancers_of(fleet, observed):
         if replica.state == "running":
-            with suppress(FleetError) if replica.service in needless else nullcontext():
+            try:
                 balances = fleet.services[replica.service].balance
                 rotations[replica.id] = balancers.look(replica.id, replica.name, balances)
+            except FleetError:
+                # One that ends again and again was between two restarts when it was asked.
+                latest = {one.id: one for one in engine.observe_replicas(fleet.name, replica.id)}
+                if replica.service not in needless and all(one.state == "running" for one in latest.values()):
+                    raise
+                observed = replace(observed, replicas=tuple(latest.get(one.id, one) for one in observed.replicas))
     return replace(observed, rotations=rotations, routes=routed_blocks() if engine.local else ())
 
 
@@ -158,12 +163,13 @@ def undo(work: Work, service: Service, release: Release) -> RunReport:
     return report if report.failures or report.interrupted else replace(report, rolled_back=(service.name,))
 
 
-def wake_balancers(work: Work, observed: Observed) -> RunReport:
-    """Bring those balancers to run that are paused or between two restarts. Before one can be asked who is in its
-    rotation nobody can be taken out of it, and it would come back with replicas that are gone."""
+def wake_balancers(work: Work, observed: Observed, *, but: Collection[str] = ()) -> RunReport:
+    """Bring those balancers to run that are paused or, but for those of the services in `but`, which get another
+    release, between two restarts. Before one can be asked who is in its rotation nobody can be taken out of it, and it
+    would come back with replicas that are gone."""
     balancers = balancers_of(work.fleet, observed)
     woken = work.run(plan_wake(work.fleet, [one for one in balancers if one.state == "paused"]))
-    hung = {one.service for one in balancers if one.state not in (*AT_REST, "running", "paused")}
+    hung = {one.service for one in balancers if one.state not in (*AT_REST, "running", "paused")} - {*but}
     if not hung or woken.failures or woken.interrupted:
         return woken
     wishes = Wishes(services=tuple(sorted(hung)), dependencies=False, grace=work.order.wishes.grace)
@@ -213,7 +219,7 @@ def roll_back(
         work = Work(fleet, engine, balancers, listener, order, stop, prepare)
         observed = work.look()
         releases = [(service, former_release(observed, service)) for service in services]
-        report = wake_balancers(work, observed)
+        report = wake_balancers(work, observed, but=order.wishes.services)
         for service, release in releases:
             if report.failures or report.interrupted:
                 break

@@ -24,7 +24,8 @@ def command(
 ) -> None:
     """Run COUNT replicas of a service until the next 'up', which goes back to what the file says.
 
-    Those that do not serve go first, then outdated ones, then the highest numbers; none is replaced."""
+    Those that do not serve go first, then outdated ones, then the highest numbers; outdated ones that stay
+    are not replaced."""
     from fleetctl.commands.up import launch
     from fleetctl.controller import Order
     from fleetctl.plan.wishes import Wishes

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 @wait_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before a network is made anew.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done and why, and do nothing.")
-@click.option("--parallel", type=click.IntRange(1, 64), default=8, show_default=True, help="Engine calls at a time.")
+@click.option(
+    "--parallel", type=click.IntRange(1, 64), default=8, show_default=True, help="Engine calls at a time, stops aside."
+)
 @format_option
 def command(
     source: FleetSource,

@@ -185,7 +185,8 @@ def _check_mounted(site: Site, options: Mapping[str, str], project: Project) -> 
     if {"bind", "rbind"}.isdisjoint(options.get("o", "").split(",")):
         if kind not in _OWN_FILES:
             hint = f"write type {', '.join(_OWN_FILES)}, or none with o: bind; or pass --unsafe if you mean it"
-            project.refuse(site.at("type"), f"a file system of type {shown(kind, 60)} may show the host's files", hint)
+            what = f"a file system of type {shown(kind, 60)}" if kind else "a file system of no type"
+            project.refuse(site.at("type"), f"{what} may show the host's files", hint)
     elif device.startswith("/"):
         check_host_path(site.at("device"), device, project)
     else:

@@ -114,6 +114,21 @@ def test_a_frozen_balancer_is_woken_before_a_replica_is_replaced(balanced: Balan
     balanced.wait_serving("web-1", "web-2")
 
 
+def test_a_balancer_that_ends_again_and_again_is_rolled_back(balanced: Balanced) -> None:
+    """It is not waited for first: its former release takes over."""
+    balanced.settle()
+    path = balanced.project.directory / "fleet.yaml"
+    path.write_text(path.read_text().replace("  balancer:\n", "  balancer:\n    environment: {NEXT: '1'}\n"))
+    balanced.project.up()
+    balanced.balancer.stop(timeout=1)
+    balanced.balancer.update(mem_limit="6m", memswap_limit="6m")
+    balanced.balancer.start()
+    wait_for("it is in its loop", lambda: balanced.project.states()["balancer-1"] == "restarting")
+    done = balanced.project.run("rollback", "balancer")
+    assert done.code == 0, done
+    balanced.wait_serving("web-1", "web-2")
+
+
 # What clients send
 
 

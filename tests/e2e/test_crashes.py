@@ -94,7 +94,7 @@ def test_after_a_crash_of_an_update_a_rollback_puts_the_former_release_back(flee
     """From the first new container on: before that there is nothing to go back from."""
     write(fleet)
     fleet.up()
-    for point in range(1, UPDATE_POINTS, 4):
+    for point in range(1, UPDATE_POINTS, 6):
         write(fleet, greeting=f"crash {point}")
         code, _ = killed_after(fleet, proxy, point, "up")
         assert code == -signal.SIGKILL

@@ -203,15 +203,26 @@ def side_by_side(project: Project, *commands: list[str]) -> list[Done]:
 
 
 def test_nothing_on_the_host_or_in_a_container_is_changed(healthy: Project, broken: Project) -> None:
-    before = [state(one) for one in (healthy, broken)]
+    """What the engine takes away and puts back for networks of others is waited for."""
+    before = [settled_state(one) for one in (healthy, broken)]
     assert all(one[place] for one in before for place in ("links", "rules", "settings"))
     diagnosed(healthy)
     diagnosed(broken, code=4)
     diagnosed(broken, "--from", "elsewhere-1", "--to", "deaf-1", code=4)
-    after = [state(one) for one in (healthy, broken)]
-    for one, other in zip(before, after, strict=True):
-        for place, facts in one.items():
-            assert other[place] == facts, place
+    for project, expected in zip((healthy, broken), before, strict=True):
+        after = settled_state(project, expected)
+        for place, facts in expected.items():
+            assert after[place] == facts, place
+
+
+def settled_state(project: Project, expected: dict[str, list[str]] | None = None) -> dict[str, list[str]]:
+    """One that is as `expected`, or as the one before it; after some time the last there was."""
+    latest = state(project)
+    for _ in range(20):
+        former, latest = expected or latest, state(project)
+        if latest == former:
+            break
+    return latest
 
 
 def state(project: Project) -> dict[str, list[str]]:
