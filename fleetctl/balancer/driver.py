@@ -86,15 +86,19 @@ class Balancers:
 
     def apply(self, action: RotationAction, progress: Callable[[str], None]) -> str:
         """Do one thing; returns what is worth telling of it, else ''. Where the balancer went away meanwhile, as when
-        it was restarted, a server is added or drained once more, which changes nothing that was done. Raises
-        FleetError."""
+        it was restarted, a server is added or drained once more, which changes nothing that was done; where it is
+        gone for good, nobody is in its rotation. Raises FleetError."""
         live = self.meet(action.balancer.id, action.balancer.name)
         deadline = time.monotonic() + HEALTHY_WITHIN
         while True:
             try:
                 return self.act(live, action, progress)
-            except (ConversationEnded, EngineUnreachable):
-                if isinstance(action, ConfigureBalancer) or self.stop.is_set() or time.monotonic() > deadline:
+            except (ConversationEnded, EngineUnreachable) as error:
+                if isinstance(action, ConfigureBalancer):
+                    raise
+                if isinstance(error, ConversationEnded) and live.gone(self.fleet_name):
+                    return ""
+                if self.stop.is_set() or time.monotonic() > deadline:
                     raise
             progress("the balancer does not answer: waiting for it")
             self.stop.wait(LOOK_EVERY)
@@ -120,7 +124,7 @@ class Balancers:
         live.write(render(action.balances, self.served(live, action.balances, before)))
         carried, old = live.traffic(), live.let_go()
         try:
-            said = live.ask_master("reload")
+            said = live.reload()
             if not said.startswith("Success=1"):
                 live.write(former)
                 lines = "".join(f"\n    {line}" for line in said.splitlines()[1:])

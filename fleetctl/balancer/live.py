@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Protocol
 
 from fleetctl.balancer.admin import Admin, ConversationEnded, Pipe, read_rotation
@@ -17,7 +18,9 @@ from fleetctl.state.rotation import Rotation, Server, Traffic
 CONNECT = ("socat", "-", f"UNIX-CONNECT:{SOCKET}")
 CONNECT_MASTER = ("socat", "-", f"UNIX-CONNECT:{MASTER_SOCKET}")
 RELOADED_WITHIN = 15.0
-"""Seconds for a new worker to have read the file; the master answers everything else at once."""
+"""Seconds for a new worker to have read the file."""
+ANSWERED_WITHIN = 2.0
+"""Seconds for the master to answer everything else, which it does at once."""
 LOOK_EVERY = 0.1
 """Seconds between two looks at servers that are waited for, shared by all who wait."""
 
@@ -76,21 +79,24 @@ class LiveBalancer:
             admin, self._admin = self._admin, None
         return admin
 
-    def ask_master(self, command: str) -> str:
-        """What the master process says to a command (Management Guide, section 9.4), '' where it ends the conversation.
-        After "reload", by which a new worker reads the file anew and takes over the ports, that begins with Success=1
-        where it worked. Raises FleetError."""
+    def ask_master(self, command: str, within: float = ANSWERED_WITHIN) -> str:
+        """What the master process says to a command within so many seconds (Management Guide, section 9.4), '' where it
+        says nothing. Raises FleetError."""
         pipe = self.host.open_pipe(self.balancer_id, CONNECT_MASTER)
-        deadline, said = time.monotonic() + RELOADED_WITHIN, b""
+        deadline, said = time.monotonic() + within, b""
         try:
             pipe.send(command.encode() + b"\n")
-            while data := pipe.receive(max(0.0, deadline - time.monotonic())):
-                said += data
-        except TimeoutError:
-            said += b"(it did not come to an end)"
+            with suppress(TimeoutError):
+                while data := pipe.receive(max(0.0, deadline - time.monotonic())):
+                    said += data
         finally:
             pipe.close()
         return said.decode(errors="replace")
+
+    def reload(self) -> str:
+        """Have a new worker read the file anew and take over the ports; what the master says of that, which begins
+        with Success=1 where it worked. Raises FleetError."""
+        return self.ask_master("reload", RELOADED_WITHIN) or "Success=0\n(it did not come to an end)"
 
     # Look
 
@@ -116,9 +122,17 @@ class LiveBalancer:
         """One of them, None where it has none of that name."""
         return next((one for one in self.servers(pool, since) if one.name == name), None)
 
+    def gone(self, fleet_name: str) -> bool:
+        """Whether its container was removed, as by a step before. An engine that cannot be asked has not said so."""
+        with suppress(EngineUnreachable):
+            return not self.host.observe_replicas(fleet_name, self.balancer_id)
+        return False
+
     def networks(self, fleet_name: str) -> frozenset[str]:
-        """The networks that it is in, by their names in the engine."""
+        """The networks that it is in, by their names in the engine. Raises ConversationEnded when it is gone."""
         found = self.host.observe_replicas(fleet_name, self.balancer_id)
+        if not found:
+            raise ConversationEnded(f"balancer {self.name} vanished meanwhile", hint="run the command again")
         return frozenset(name for replica in found for name in replica.endpoints)
 
     # Withdraw

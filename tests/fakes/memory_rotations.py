@@ -40,7 +40,9 @@ class MemoryRotations:
         """Do one thing; it counts as an action of the engine, which may die there."""
         self.engine.count(action)
         if known(action.balancer) not in self.engine.replicas:
-            raise FleetError(f"no such container: {action.balancer.name}")
+            if isinstance(action, ConfigureBalancer):
+                raise FleetError(f"no such container: {action.balancer.name}")
+            return ""
         pools = self.engine.pools.setdefault(known(action.balancer), {})
         match action:
             case ConfigureBalancer():

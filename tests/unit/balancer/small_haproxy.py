@@ -147,7 +147,8 @@ class SmallPipe:
 
 @dataclass
 class SmallMaster:
-    """The master's socket. After "reload" the file is read anew, and servers of the file are in at once."""
+    """The master's socket. After "reload" the file is read anew, and servers of the file are in at once. One that
+    hangs says nothing, however long somebody waits."""
 
     host: SmallHost
     said: bytes = b""
@@ -164,6 +165,9 @@ class SmallMaster:
             self.host.take_over()
 
     def receive(self, seconds: float) -> bytes:
+        if self.host.master_hangs:
+            self.host.waited.append(seconds)
+            raise TimeoutError
         part, self.said = self.said, b""
         return part
 
@@ -174,7 +178,8 @@ class SmallMaster:
 @dataclass
 class SmallHost:
     """An engine with one balancer. `file` is what it comes back with after a restart; a reload takes it over, where it
-    `accepts` it. It is away for the next `absent` sessions, and there is no room for the next `full` files."""
+    `accepts` it. It is away for the next `absent` sessions, and there is no room for the next `full` files. `waited`
+    tells for how many seconds each time somebody would wait for a master that hangs."""
 
     balancer: SmallHAProxy
     replicas: tuple[Replica, ...]
@@ -182,6 +187,8 @@ class SmallHost:
     reloads: int = 0
     accepts: bool = True
     master_is_up: bool = True
+    master_hangs: bool = False
+    waited: list[float] = field(default_factory=list)
     absent: int = 0
     full: int = 0
 
@@ -192,6 +199,8 @@ class SmallHost:
         if self.absent:
             self.absent -= 1
             raise FleetError("the container is restarting")
+        if not self.observe_replicas("fleet", container_id):
+            raise FleetError("no such container")
         return SmallMaster(self) if command == CONNECT_MASTER else SmallPipe(self.balancer)
 
     def get_file(self, container_id: str, path: str) -> bytes:

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from fleetctl.balancer import driver
+from fleetctl.balancer import driver, live
+from fleetctl.balancer.admin import ConversationEnded
 from fleetctl.balancer.config import settings_digest
 from fleetctl.balancer.driver import Balancers
 from fleetctl.errors import FleetError
@@ -32,6 +33,15 @@ def test_a_balancer_is_ready_when_its_master_answers_too() -> None:
         assert balancers.lack(itself) == f"the master of balancer {itself.name} does not answer"
         there.master_is_up = True
         assert balancers.lack(itself) is None
+
+
+def test_a_master_that_hangs_answers_no_more_than_one_that_is_gone() -> None:
+    there = host()
+    there.master_hangs = True
+    itself = replica("balancer", 1, BALANCER, "10.0.0.9")
+    with Balancers(there, "fleet", None) as balancers:
+        assert balancers.lack(itself) == f"the master of balancer {itself.name} does not answer"
+    assert 0 < max(there.waited) <= live.ANSWERED_WITHIN
 
 
 def test_a_replica_is_held_until_the_balancer_has_seen_it_healthy() -> None:
@@ -185,6 +195,38 @@ def test_requests_under_the_former_settings_are_waited_for() -> None:
         assert balancers.outlast(session, [other], told.append) == ""
     assert old.members[OLD_NAME].sessions == 0
     assert told[0] == "3 requests under way with the former settings"
+
+
+def test_settings_of_which_the_master_says_nothing_are_told_so_and_taken_back() -> None:
+    there = host()
+    former, there.master_hangs = there.file, True
+    with pytest.raises(FleetError, match="goes on with its former settings") as raised:
+        drive(there, ConfigureBalancer(TO, (replace(WEB, retries=0),), running=True))
+    assert "it did not come to an end" in raised.value.message
+    assert live.ANSWERED_WITHIN < max(there.waited) <= live.RELOADED_WITHIN
+    assert there.file == former
+
+
+@pytest.mark.parametrize("met", [False, True], ids=["never spoken with", "removed while it was spoken with"])
+@pytest.mark.parametrize("action", [ADD, DROP], ids=["add", "drain"])
+def test_nobody_is_in_rotation_at_a_balancer_that_is_gone(action: RotationAction, met: bool) -> None:
+    there = host()
+    told: list[str] = []
+    with Balancers(there, "fleet") as balancers:
+        if met:
+            balancers.look(BALANCER, TO.name, [WEB])
+            there.balancer.gone = True
+        there.replicas = tuple(one for one in there.replicas if one.id != BALANCER)
+        assert balancers.apply(action, told.append) == ""
+    assert told == [], "it was waited for"
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_balancer_that_is_gone_takes_no_settings(running: bool) -> None:
+    there = host()
+    there.replicas = tuple(one for one in there.replicas if one.id != BALANCER)
+    with pytest.raises(ConversationEnded, match=r"no such container|vanished meanwhile"):
+        drive(there, ConfigureBalancer(TO, (replace(WEB, retries=0),), running=running))
 
 
 def test_a_balancer_that_is_restarted_meanwhile_is_waited_for() -> None:
