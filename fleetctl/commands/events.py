@@ -57,7 +57,7 @@ def moment(text: str | None, option: str) -> float | None:
     from fleetctl.commands.logs import parse_since
 
     try:
-        return parse_since(text).timestamp() if text is not None else None
+        return parse_since(text) if text is not None else None
     except click.BadParameter as error:
         raise click.BadParameter(error.message, param_hint=option) from None
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import queue
 import re
 import threading
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -48,7 +49,7 @@ def command(
     wanted = LogOptions(
         follow=follow,
         tail=None if tail == "all" else int(tail),
-        since=parse_since(since).timestamp() if since else None,
+        since=parse_since(since) if since else None,
         timestamps=timestamps,
     )
     fleet = source.load_name()
@@ -98,15 +99,19 @@ def merged(engine: DockerHost, replicas: list[Replica], wanted: LogOptions) -> I
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 
-def parse_since(text: str) -> datetime:
-    """A point in time from RFC 3339 or from a time back from now. Raises click.BadParameter."""
-    if re.fullmatch(r"(\d+[dhms])+", text):
-        seconds = sum(int(count) * UNITS[unit] for count, unit in re.findall(r"(\d+)([dhms])", text))
-        return datetime.now(UTC) - timedelta(seconds=seconds)
+def parse_since(text: str) -> float:
+    """A Unix time in seconds, from RFC 3339 or from a time back from now. Raises click.BadParameter, also for what was
+    before 1970: an engine knows no such time."""
     try:
-        parsed = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
+        if re.fullmatch(r"(\d+[dhms])+", text):
+            ago = sum(int(count) * UNITS[unit] for count, unit in re.findall(r"(\d+)([dhms])", text))
+            moment = time.time() - ago
+        else:
+            moment = datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    except (ValueError, OverflowError):
+        moment = -1.0
+    if moment < 0:
         raise click.BadParameter(
             f"{text!r} is no time; for example 10m, 1h30m or 2026-01-31T12:00:00Z", param_hint="--since"
-        ) from None
-    return parsed if parsed.tzinfo else parsed.astimezone()
+        )
+    return moment
