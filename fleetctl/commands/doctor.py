@@ -75,6 +75,9 @@ def examine(source: FleetSource) -> Iterator[Finding]:
         about = engine.about()
         yield Finding("engine", "ok", f"{about['version']} (API {about['api']}) at {engine.endpoint}")
     except FleetError as error:
+        if engine is not None:
+            engine.close()
+            engine = None
         yield Finding("engine", "error", error.message, error.hint or "", error.exit_code)
     try:
         if engine is not None:

@@ -1,17 +1,21 @@
-"""From where doctor says that the wiring can be seen; nothing is asked of an engine here."""
+"""From where doctor says that the wiring can be seen, and of which engine it says so; no real one is asked here."""
 
 from __future__ import annotations
 
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import UnixStreamServer
 
 import docker
 import pytest
 
-from fleetctl.commands.doctor import access
+from fleetctl.commands.doctor import access, examine
+from fleetctl.commands.options import FleetSource
 from fleetctl.engine.docker_host import DockerHost
 from fleetctl.engine.endpoint import Endpoint
 
@@ -85,6 +89,40 @@ def test_root_on_the_engines_host_looks_by_itself(tmp_path: Path) -> None:
         engine.close()
     assert found.verdict == "ok", "the tests run as root"
     assert found.told == "from this host: its links and those of every replica can be read"
+
+
+class Fainting(BaseHTTPRequestHandler):
+    """An engine that says which version of its API it speaks, and fails at everything that it is asked in it."""
+
+    def do_GET(self) -> None:
+        said, status = (b'{"ApiVersion": "1.41"}', 200) if self.path == "/version" else (b'{"message": "no"}', 500)
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+def test_nothing_more_is_said_of_an_engine_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fleet.yaml").write_text("name: f\nservices: {web: {image: app}}\n")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/s")
+    with UnixStreamServer(str(tmp_path / "s"), Fainting) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            found = list(examine(FleetSource(files=(str(tmp_path / "fleet.yaml"),))))
+        finally:
+            server.shutdown()
+            serving.join()
+    verdicts = {one.subject: one.verdict for one in found}
+    assert verdicts["engine"] == "error"
+    assert verdicts["file"] == "ok"
+    assert not {"network view", "image app"} & verdicts.keys()
 
 
 def test_a_wish_is_told_where_it_decides(far: DockerHost, monkeypatch: pytest.MonkeyPatch) -> None:
