@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fleetctl.plan.actions import Delay, RemoveReplica, RenameReplica, StopReplica, Tally
@@ -24,18 +24,19 @@ def plan_replacements(
 ) -> None:
     """Replace the outdated replicas in batches of `parallelism`; a batch begins when the one before it is through.
     `others` are the replicas of other services; `surges` is how many more than wanted exist while each service that
-    was planned before is updated, to which this one is added.
+    was planned before is updated, to which this one is added; one of which nothing is outdated is not in it.
     With the failure actions `pause` and `rollback` no batch begins once more than `max_failure_ratio` of the replicas
     have failed; `continue` goes on."""
     policy, outdated = work.service.update, reached.outdated
+    if not outdated:
+        return
     olds = [old.replica for old in outdated]
     conflict = why_side_by_side_is_impossible(work, olds, others, surges)
-    size = policy.parallelism or max(1, len(outdated))
-    if policy.order != "stop-first":
-        if conflict is None:
-            surges[work.service.name] = surge(work.service, olds)
-        else:
-            tell_gap(draft, work, olds, size, conflict)
+    size = policy.parallelism or len(outdated)
+    stop_first = policy.order == "stop-first" or conflict is not None
+    surges[work.service.name] = 0 if stop_first else surge(work.service, olds)
+    if policy.order != "stop-first" and conflict is not None:
+        tell_gap(draft, work, olds, size, conflict)
     replaced: list[Replacement] = []
     for start in range(0, len(outdated), size):
         after, behind = between_batches(draft, work, replaced) if start else ((), ())
@@ -45,7 +46,7 @@ def plan_replacements(
             turn = Turn(old, after=(*after, *old.after), behind=behind)
             if old.replica.state in AT_REST or (conflict is not None and is_swap(work, old.replica, others)):
                 replaced.append(replace_removed(draft, work, turn, reached))
-            elif policy.order == "stop-first" or conflict is not None:
+            elif stop_first:
                 replaced.append(replace_stopped(draft, work, turn, reached))
             else:
                 replaced.append(replace_running(draft, work, turn, reached))
@@ -123,8 +124,11 @@ def replace_stopped(draft: Draft, work: ServiceWork, turn: Turn, reached: Reache
     that fails it is started again."""
     replica, because, pools = turn.old.replica, turn.old.because, work.pools
     label = work.label(replica.number)
+    # It serves while its successor has to wait, unless somebody may be waiting for what it holds.
+    serves = replica.state == "running" and not is_in_the_way(work, replica)
+    before = (*work.after, *turn.after) if serves else turn.after
     first = len(draft.steps)
-    after, behind = plan_leave(draft, pools, replica, because, after=turn.after, behind=turn.behind)
+    after, behind = plan_leave(draft, pools, replica, because, after=before, behind=turn.behind)
     stopped = draft.add(StopReplica(ref(replica), grace=work.wishes.grace), because, after=after, behind=behind)
     leaving = tuple(step.id for step in draft.steps[first:])
     launch = plan_successor(draft, work, turn, reached, after=(stopped,))
@@ -197,7 +201,8 @@ def why_side_by_side_is_impossible(
     for what one of ours holds, or with the new ones of services that are updated at the same time, as `surges` tells;
     None where all can exist at the same time."""
     service, services = work.service, work.fleet.services
-    meanwhile = {name: count for name, count in surges.items() if not is_awaited(service, name)}
+    through = awaited(service, services, surges)
+    meanwhile = {name: count for name, count in surges.items() if name not in through}
     for port in service.ports:
         if port.published is not None:
             first, last = port.published
@@ -223,10 +228,13 @@ def why_side_by_side_is_impossible(
 def is_swap(work: ServiceWork, old: Replica, others: Sequence[Replica]) -> bool:
     """Whether another replica holds what this service is to have, while another service is to have what the old one
     holds."""
+    return is_in_the_way(work, old) and any(holds_wanted(work, work.service, other) for other in others)
+
+
+def is_in_the_way(work: ServiceWork, old: Replica) -> bool:
+    """Whether another service is to have what the old one holds."""
     rivals = [service for service in work.fleet.services.values() if service.name != work.service.name]
-    return any(holds_wanted(work, work.service, other) for other in others) and any(
-        holds_wanted(work, rival, old) for rival in rivals
-    )
+    return any(holds_wanted(work, rival, old) for rival in rivals)
 
 
 def holds_wanted(work: ServiceWork, service: Service, replica: Replica) -> bool:
@@ -263,11 +271,22 @@ def holds_address(replica: Replica, network_name: str, address: str) -> bool:
     return replica.state not in AT_REST and endpoint is not None and endpoint.ipv4 == address
 
 
-def is_awaited(service: Service, name: str) -> bool:
-    """Whether the update of another service is through before that of this one begins."""
-    dependency = service.depends_on.get(name)
-    balanced = any(balance.service == name for balance in service.balance)
-    return balanced or (dependency is not None and dependency.condition != "service_started")
+def awaited(service: Service, services: Mapping[str, Service], updated: Collection[str]) -> set[str]:
+    """The names of those services whose update is through before that of this one begins. Who waits for one that is
+    `updated` itself, if only for its start, waits for what that one has waited for. A balancer's update begins even
+    where those that it balances failed: then what they waited for may still be cleared up."""
+    found: set[str] = set()
+    queue, seen = [service], {service.name}
+    while queue:
+        one = queue.pop()
+        found |= {balance.service for balance in one.balance}
+        for name, dependency in one.depends_on.items():
+            if dependency.condition != "service_started":
+                found.add(name)
+            if name in updated and name not in seen:
+                seen.add(name)
+                queue.append(services[name])
+    return found
 
 
 def surge(service: Service, outdated: Sequence[Replica]) -> int:

@@ -58,3 +58,44 @@ def test_it_is_started_by_a_later_run_whose_successor_does_not_get_ready_either(
     assert deploy(engine, fleet, unready=["f-web-1.next"]).failures
     assert states(engine) == {"f-balancer-1": "running", "f-web-1": "running", "f-web-2": "running"}
     assert in_rotation(engine) == {"f-web-1", "f-web-2"}
+
+
+def following(directory: Path, greeting: str, condition: str = "service_healthy", **ports: str) -> Fleet:
+    """Web, which is updated stop-first, waits for api; each with the host port of its name, if any."""
+    keys = {"image": "app", "environment": {"GREETING": greeting}}
+    services: dict[str, Any] = {"api": {**keys}, "web": {**keys, "depends_on": {"api": {"condition": condition}}}}
+    services["web"]["deploy"] = {"update_config": {"order": "stop-first"}}
+    for name, port in ports.items():
+        services[name]["ports"] = [port]
+    return read_fleet({"services": services}, directory)
+
+
+def test_it_serves_on_where_what_its_successor_waits_for_does_not_get_ready(tmp_path: Path) -> None:
+    engine, fleet = MemoryEngine(), following(tmp_path, "")
+    provide_images(engine, fleet)
+    assert not deploy(engine, fleet).failures
+    before = set(engine.replicas)
+    report = deploy(engine, following(tmp_path, "bad"), unready=["f-api-1.next"])
+    assert [failure.step.id for failure in report.failures] == ["await f-api-1.next"]
+    assert set(engine.replicas) == before
+    assert states(engine) == {"f-api-1": "running", "f-web-1": "running"}
+
+
+def test_it_serves_until_what_its_successor_waits_for_is_through(tmp_path: Path) -> None:
+    engine, fleet = MemoryEngine(), following(tmp_path, "")
+    provide_images(engine, fleet)
+    assert not deploy(engine, fleet).failures
+    report = deploy(engine, following(tmp_path, "new"))
+    done = [result.step.id for result in report.results if result.status == "done"]
+    assert done.index("rename f-api-1.next to f-api-1") < done.index("stop f-web-1")
+
+
+def test_it_does_not_wait_for_a_service_that_waits_for_its_port(tmp_path: Path) -> None:
+    engine, fleet = MemoryEngine(), following(tmp_path, "", web="8080:80")
+    provide_images(engine, fleet)
+    assert not deploy(engine, fleet).failures
+    moved = following(tmp_path, "", api="8080:80", web="8081:80")
+    for _ in range(2):  # in the first run whoever is first may find the port still taken
+        report = deploy(engine, moved)
+    assert not report.failures
+    assert {one.name: one.ports[0].host_port for one in engine.replicas.values()} == {"f-api-1": 8080, "f-web-1": 8081}
