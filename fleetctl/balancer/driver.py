@@ -77,7 +77,8 @@ class Balancers:
         live = self.meet(balancer.id, balancer.name)
         try:
             live.look()
-            return None if live.ask_master("show version") else f"the master of balancer {live.name} does not answer"
+            answered = live.ask_master("show version; quit")
+            return None if answered else f"the master of balancer {live.name} does not answer"
         except FleetError as error:
             live.forget()
             return error.message

@@ -16,7 +16,8 @@ from fleetctl.state.observed import Replica
 from fleetctl.state.rotation import Rotation, Server, Traffic
 
 CONNECT = ("socat", "-", f"UNIX-CONNECT:{SOCKET}")
-CONNECT_MASTER = ("socat", "-", f"UNIX-CONNECT:{MASTER_SOCKET}")
+CONNECT_MASTER = ("socat", "-t", "0", "-", f"UNIX-CONNECT:{MASTER_SOCKET}")
+"""Which ends as soon as the master ends the conversation: after a reload it does, else when it is told to quit."""
 RELOADED_WITHIN = 15.0
 """Seconds for a new worker to have read the file."""
 ANSWERED_WITHIN = 2.0

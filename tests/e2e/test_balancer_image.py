@@ -202,6 +202,7 @@ def test_a_reload_refuses_nobody_and_a_restart_keeps_what_was_loaded(make: Make)
     balancer.configure(ANSWERING.format(port=PORT, word="after"))
     balancer.container.kill(signal="SIGUSR2")
     wait_for("the new configuration answers", lambda: balancer.ask() == "after")
+    wait_for("its master answers", balancer.master_answers)
     balancer.container.restart(timeout=30)
     wait_for("it works again", lambda: balancer.log.count("Loading success") == 3)
     assert balancer.ask() == "after"
