@@ -150,8 +150,9 @@ def test_the_health_check_follows_the_server_to_another_port(run: Run) -> None:
 
 
 def test_the_health_check_fails_when_nobody_answers(run: Run) -> None:
-    """Connecting is not enough: with every worker frozen the kernel still takes connections."""
-    replica = run()
+    """Connecting is not enough: with every worker frozen the kernel still takes connections. There is only one, so that
+    none comes up afterwards."""
+    replica = run("--workers", "1")
     replica.await_ready()
     replica.ask()
     replica.python(FREEZE_THE_WORKERS)
