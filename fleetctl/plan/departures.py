@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fleetctl.errors import FleetError
 from fleetctl.plan.actions import Ref, RemoveNetwork
@@ -37,7 +37,7 @@ def plan_departures(
     for one in departures:
         refuse_bystanders(fleet, observed, one, services, wishes)
     leaving = {replica.id for one in departures for replica in attached(observed, one.network)}
-    rotations = Rotations(fleet, without_rotations(observed, leaving))
+    rotations = Rotations(fleet, observed, leaving)
     removed: dict[str, str] = {}
     gone: dict[str, str] = {}
     for one in departures:
@@ -52,12 +52,6 @@ def plan_departures(
         removal, waits = RemoveNetwork(Ref(name, id=one.network.id)), tuple(removed[replica.id] for replica in replicas)
         gone[one.network.id] = draft.add(removal, one.because, after=waits)
     return removed, gone
-
-
-def without_rotations(observed: Observed, leaving: Collection[str]) -> Observed:
-    """The same where nobody is in rotation at the balancers whose ids are in `leaving`, as they are removed."""
-    staying = {key: rotation for key, rotation in observed.rotations.items() if key not in leaving}
-    return replace(observed, rotations=staying)
 
 
 def refuse_bystanders(

@@ -25,7 +25,8 @@ def plan_stop(fleet: Fleet, observed: Observed, services: Sequence[Service], *, 
     """Stop the running replicas, out of rotation first; a service stops before those it depends on, a balancer before
     those it balances."""
     draft = Draft()
-    rotations = Rotations(fleet, observed, leaving=services)
+    leaving = {replica.id for service in services for replica in observed.of_service(service.name)}
+    rotations = Rotations(fleet, observed, leaving)
     stopped: dict[str, tuple[str, ...]] = {}
     because = "stop was asked for"
     for service in reversed(services):

@@ -10,7 +10,6 @@ from fleetctl.plan.actions import (
     Ref,
     StartReplica,
 )
-from fleetctl.plan.departures import without_rotations
 from fleetctl.plan.kept import expendability, plan_kept, preference, resolve_rivals
 from fleetctl.plan.launch import (
     Reached,
@@ -65,7 +64,7 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
     services = balancers_last(fleet, select_services(fleet, wishes.services, dependencies=wishes.dependencies))
     networks = plan_networks(draft, fleet, observed, services, wishes)
     volumes = plan_volumes(draft, fleet, observed, services)
-    rotations = Rotations(fleet, without_rotations(observed, networks.removed))
+    rotations = Rotations(fleet, observed, leaving=networks.removed)
     works = {service.name: describe_work(service, rotations, networks.refs, wishes) for service in services}
     reached: dict[str, Reached] = {}
     steps: dict[str, tuple[str, ...]] = {}

@@ -45,17 +45,16 @@ Pools = tuple[Pool, ...]
 
 @dataclass(frozen=True, slots=True)
 class Rotations:
-    """Where replicas are in rotation: at the balancers that run, but for those of the services in `leaving`, which do
-    not matter any more. Those that start in this run find their servers by themselves."""
+    """Where replicas are in rotation: at the balancers that run, but for those whose ids are in `leaving`, which do not
+    matter any more. Those that start in this run find their servers by themselves."""
 
     fleet: Fleet
     observed: Observed
-    leaving: Collection[Service] = ()
+    leaving: Collection[str] = ()
 
     def balancers(self) -> list[Replica]:
-        gone = {service.name for service in self.leaving}
         there = balancers_of(self.fleet, self.observed)
-        return [one for one in there if one.id in self.observed.rotations and one.service not in gone]
+        return [one for one in there if one.id in self.observed.rotations and one.id not in self.leaving]
 
     def pools(self, service_name: str) -> Pools:
         """All the pools of the service's replicas."""
