@@ -20,6 +20,8 @@ UNREACHABLE = (
     OSError,
 )
 
+PORT_TAKEN = r"port is already allocated|address already in use"
+"""What the engine says where a host port has an owner."""
 ENGINE_SAYS: tuple[tuple[str, type[FleetError], str], ...] = (
     # The engine's texts, moby 20.10 to 28: (pattern, kind, hint).
     (
@@ -69,7 +71,7 @@ ENGINE_SAYS: tuple[tuple[str, type[FleetError], str], ...] = (
         "free some of the host ports, widen the range in ports, or ask for fewer replicas",
     ),
     (
-        r"port is already allocated|address already in use",
+        PORT_TAKEN,
         FleetError,
         "free the port, or publish another one (a range lets the engine choose)",
     ),
