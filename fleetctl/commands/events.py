@@ -31,10 +31,12 @@ def command(
     """Follow what happens to the fleet's containers and networks, one line each, until interrupted.
 
     The engine remembers its last 256 events for --since. What runs by exec, health checks among it, is left out."""
+    from fleetctl.commands.logs import parse_since
     from fleetctl.engine.events import FleetEvents
     from fleetctl.view.eventlines import show_event, show_event_document
 
-    first, last = moment(since, "--since"), moment(until, "--until")
+    first = parse_since(since) if since is not None else None
+    last = parse_since(until, "--until") if until is not None else None
     # A shell without job control starts what is in its background with SIGINT ignored; there is no other end of this.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     fleet = source.load_name()
@@ -50,16 +52,6 @@ def command(
                 show_event(event)
     if last is None:
         raise EngineUnreachable("the engine has ended")
-
-
-def moment(text: str | None, option: str) -> float | None:
-    """A Unix time in seconds. Raises click.BadParameter."""
-    from fleetctl.commands.logs import parse_since
-
-    try:
-        return parse_since(text) if text is not None else None
-    except click.BadParameter as error:
-        raise click.BadParameter(error.message, param_hint=option) from None
 
 
 def refuse_unknown(names: Sequence[str], fleet: Fleet, replicas: Sequence[Replica]) -> None:

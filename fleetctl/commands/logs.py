@@ -99,9 +99,9 @@ def merged(engine: DockerHost, replicas: list[Replica], wanted: LogOptions) -> I
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 
-def parse_since(text: str) -> float:
-    """A Unix time in seconds, from RFC 3339 or from a time back from now. Raises click.BadParameter, also for what was
-    before 1970: an engine knows no such time."""
+def parse_since(text: str, option: str = "--since") -> float:
+    """A Unix time in seconds, from RFC 3339 or from a time back from now, as an option gives it. Raises
+    click.BadParameter, also for what was before 1970: an engine knows no such time."""
     try:
         if re.fullmatch(r"(\d+[dhms])+", text):
             ago = sum(int(count) * UNITS[unit] for count, unit in re.findall(r"(\d+)([dhms])", text))
@@ -112,6 +112,6 @@ def parse_since(text: str) -> float:
         moment = -1.0
     if moment < 0:
         raise click.BadParameter(
-            f"{text!r} is no time; for example 10m, 1h30m or 2026-01-31T12:00:00Z", param_hint="--since"
+            f"{text!r} is no time; for example 10m, 1h30m or 2026-01-31T12:00:00Z", param_hint=option
         )
     return moment

@@ -7,7 +7,6 @@ import time
 import click
 import pytest
 
-from fleetctl.commands.events import moment
 from fleetctl.commands.logs import parse_since
 
 
@@ -17,7 +16,7 @@ def test_what_is_no_time_is_said_to_be_none_by_logs_and_events(text: str) -> Non
         parse_since(text)
     assert (raised.value.param_hint, raised.value.exit_code) == ("--since", 2)
     with pytest.raises(click.BadParameter, match=f"'{text}' is no time; for example 10m") as raised:
-        moment(text, "--until")
+        parse_since(text, "--until")
     assert raised.value.param_hint == "--until"
 
 
