@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from fleetctl.check.cures import cure_of_refusal, cure_of_silence, next_step
 from fleetctl.check.http import fetch
 from fleetctl.check.reach import address_of, why_unreachable
 from fleetctl.errors import FleetError
 from fleetctl.plan.actions import AwaitReplica
 from fleetctl.plan.launch import awaits_health
-from fleetctl.spec.model import HttpSettings, Service
+from fleetctl.spec.model import Service
 from fleetctl.spec.wording import counted
 from fleetctl.state.observed import Replica
 
@@ -271,32 +272,3 @@ def may_complete(action: AwaitReplica) -> bool:
     """Whether exit code 0 is success: somebody waits for it, or nothing says that the service keeps running."""
     service = action.service
     return action.completed or (service.http is None and service.restart.name in ("no", "on-failure"))
-
-
-REFUSALS = ("read-only file system", "operation not permitted", "permission denied", "errno 30", "errno 13", "errno 1]")
-
-
-def next_step(service: Service, cure: str, lines: tuple[str, ...]) -> str:
-    """What to do next; where the log shows that the restricted baseline refused something, the line that opts out."""
-    told = next((line.strip() for line in lines if any(word in line.lower() for word in REFUSALS)), None)
-    if told is not None and service.baseline == "restricted":
-        return (
-            f"it runs under the restricted baseline, which refused: {told[:160]}\n"
-            f"allow just what it needs in services.{service.name} (tmpfs, user, cap_add, read_only: false), "
-            "or opt out: x-fleet: {baseline: compatible}"
-        )
-    return cure or f"see all of it with 'fleetctl logs {service.name}', mend the cause, and run 'fleetctl up' again"
-
-
-def cure_of_silence(service: Service, http: HttpSettings) -> str:
-    return (
-        f"it has to listen on 0.0.0.0:{http.port}: bound to 127.0.0.1 in a container it cannot be reached; "
-        f"another port goes into services.{service.name}.x-fleet.http.port"
-    )
-
-
-def cure_of_refusal(service: Service, http: HttpSettings) -> str:
-    return (
-        f"it answers, but not with success on {http.health_path}: mend that, or name another path with "
-        f"services.{service.name}.x-fleet.http.health_path"
-    )
