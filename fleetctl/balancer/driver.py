@@ -77,8 +77,7 @@ class Balancers:
         live = self.meet(balancer.id, balancer.name)
         try:
             live.look()
-            answered = live.ask_master("show version; quit")
-            return None if answered else f"the master of balancer {live.name} does not answer"
+            return None if live.hears_signals() else f"the master of balancer {live.name} does not answer"
         except FleetError as error:
             live.forget()
             return error.message

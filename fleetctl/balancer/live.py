@@ -44,6 +44,7 @@ class LiveBalancer:
         self.name = name
         self.changed = False
         self._admin: Admin | None = None
+        self._hears = False
         self._opening = threading.Lock()
         self._looking = threading.Lock()
         self._latest: tuple[float, Rotation] | None = None
@@ -78,7 +79,15 @@ class LiveBalancer:
         """Hand the session over: whoever gets it closes it."""
         with self._opening:
             admin, self._admin = self._admin, None
+            self._hears = False
         return admin
+
+    def hears_signals(self) -> bool:
+        """Whether the master is itself, which it is not yet when its first worker answers; once it is, it stays so.
+        Raises FleetError."""
+        if not self._hears:
+            self._hears = bool(self.ask_master("show version; quit"))
+        return self._hears
 
     def ask_master(self, command: str, within: float = ANSWERED_WITHIN) -> str:
         """What the master process says to a command within so many seconds (Management Guide, section 9.4), '' where it
