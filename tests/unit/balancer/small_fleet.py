@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 
 from fleetctl.balancer.config import Place, render, settings_digest
-from fleetctl.plan.actions import AddServer, DrainServer, Ref
+from fleetctl.balancer.driver import Balancers
+from fleetctl.plan.actions import AddServer, DrainServer, Ref, RotationAction
 from fleetctl.spec.model import Balance
 from tests.unit.balancer.small_haproxy import READY, Member, SmallHAProxy, SmallHost, replica
 
@@ -31,3 +33,8 @@ def host() -> SmallHost:
 
 def servers_in(file: str) -> list[str]:
     return re.findall(r"^    server (\S+ \S+)", file, re.MULTILINE)
+
+
+def drive(on: SmallHost, action: RotationAction, stop: threading.Event | None = None) -> str:
+    with Balancers(on, "fleet", stop) as balancers:
+        return balancers.apply(action, lambda detail: None)

@@ -9,38 +9,32 @@ from dataclasses import replace
 import pytest
 
 from fleetctl.balancer import driver, live
-from fleetctl.balancer.admin import ConversationEnded
-from fleetctl.balancer.config import settings_digest
 from fleetctl.balancer.driver import Balancers
 from fleetctl.errors import FleetError
-from fleetctl.plan.actions import ConfigureBalancer, RotationAction
-from fleetctl.spec.model import Balance
+from fleetctl.plan.actions import RotationAction
 from fleetctl.state.rotation import Traffic
-from tests.unit.balancer.small_fleet import ADD, BALANCER, DROP, NEW_NAME, OLD_NAME, TO, WEB, host, servers_in
-from tests.unit.balancer.small_haproxy import DRAIN, READY, KilledError, Member, SmallHAProxy, SmallHost, replica
+from tests.unit.balancer.small_fleet import ADD, BALANCER, DROP, NEW_NAME, OLD_NAME, TO, WEB, drive, host, servers_in
+from tests.unit.balancer.small_haproxy import DRAIN, READY, KilledError, Member, SmallHost, replica
 
 
-def drive(on: SmallHost, action: RotationAction, stop: threading.Event | None = None) -> str:
-    with Balancers(on, "fleet", stop) as balancers:
-        return balancers.apply(action, lambda detail: None)
+def lack_of(there: SmallHost) -> str | None:
+    """What its balancer lacks to be ready."""
+    with Balancers(there, "fleet") as balancers:
+        return balancers.lack(replica("balancer", 1, BALANCER, "10.0.0.9"))
 
 
 def test_a_balancer_is_ready_when_its_master_answers_too() -> None:
     there = host()
     there.master_is_up = False
-    itself = replica("balancer", 1, BALANCER, "10.0.0.9")
-    with Balancers(there, "fleet", None) as balancers:
-        assert balancers.lack(itself) == f"the master of balancer {itself.name} does not answer"
-        there.master_is_up = True
-        assert balancers.lack(itself) is None
+    assert lack_of(there) == "the master of balancer fleet-balancer-1 does not answer"
+    there.master_is_up = True
+    assert lack_of(there) is None
 
 
 def test_a_master_that_hangs_answers_no_more_than_one_that_is_gone() -> None:
     there = host()
     there.master_hangs = True
-    itself = replica("balancer", 1, BALANCER, "10.0.0.9")
-    with Balancers(there, "fleet", None) as balancers:
-        assert balancers.lack(itself) == f"the master of balancer {itself.name} does not answer"
+    assert lack_of(there) == "the master of balancer fleet-balancer-1 does not answer"
     assert 0 < max(there.waited) <= live.ANSWERED_WITHIN
 
 
@@ -144,69 +138,6 @@ def test_whichever_command_was_the_last_of_a_killed_run_the_next_one_comes_to_th
         assert servers_in(there.file) in (servers_in(whole.file), [])
 
 
-def test_other_settings_are_taken_over_with_those_in_rotation() -> None:
-    """The new one is still held, so it is not in the file."""
-    there = host()
-    there.balancer.members[NEW_NAME] = Member("10.0.0.3:8080", DRAIN, watched=True)
-    other = Balance("web", 8081, 8080, algorithm="leastconn")
-    drive(there, ConfigureBalancer(TO, (other,), running=True))
-    assert there.reloads == 1
-    assert there.balancer.digest == settings_digest([other])
-    assert [*there.balancer.pools] == ["web:8081"]
-    assert servers_in(there.file) == [f"{OLD_NAME} 10.0.0.2:8080"]
-
-
-def test_a_balancer_that_has_not_started_finds_every_replica_that_runs() -> None:
-    there = host()
-    drive(there, ConfigureBalancer(TO, (WEB,)))
-    assert (there.balancer.heard, there.reloads) == ([], 0)
-    assert servers_in(there.file) == [f"{OLD_NAME} 10.0.0.2:8080", f"{NEW_NAME} 10.0.0.3:8080"]
-
-
-def test_settings_that_a_balancer_does_not_take_over_are_told_with_its_words_and_taken_back() -> None:
-    there = host()
-    former = there.file
-    there.accepts = False
-    with pytest.raises(FleetError, match="goes on with its former settings") as raised:
-        drive(there, ConfigureBalancer(TO, (Balance("web", 8080, 8080, retries=0),), running=True))
-    assert "it does not like that" in raised.value.message
-    assert (there.file, there.reloads) == (former, 1)
-
-
-def test_a_service_of_which_nobody_is_in_rotation_comes_in_with_the_settings_that_name_it() -> None:
-    """As when settings name another service, or a pool for the first time."""
-    there = host()
-    there.replicas += (replica("green", 1, "2" * 64, "10.0.0.4"),)
-    drive(there, ConfigureBalancer(TO, (Balance("green", 8080, 9000),), running=True))
-    assert servers_in(there.file) == [f"green-1.{'2' * 12} 10.0.0.4:9000"]
-
-
-def test_requests_under_the_former_settings_are_waited_for() -> None:
-    """Nobody else knows of them once another process has taken over, and their replicas may be stopped next."""
-    there = host()
-    there.balancer.members[OLD_NAME].sessions = 3
-    told: list[str] = []
-    old = there.balancer
-    other = Balance("web", 8081, 8080, drain_timeout=5.0)
-    with Balancers(there, "fleet") as balancers:
-        met = balancers.meet(BALANCER, "fleet-balancer-1")
-        session = met.admin()
-        there.balancer = SmallHAProxy()
-        assert balancers.outlast(session, [other], told.append) == ""
-    assert old.members[OLD_NAME].sessions == 0
-    assert told[0] == "3 requests under way with the former settings"
-
-
-def test_settings_of_which_the_master_says_nothing_are_told_so_and_taken_back() -> None:
-    there = host()
-    former, there.master_hangs = there.file, True
-    with pytest.raises(FleetError, match="goes on with its former settings") as raised:
-        drive(there, ConfigureBalancer(TO, (replace(WEB, retries=0),), running=True))
-    assert "it did not come to an end" in raised.value.message
-    assert live.ANSWERED_WITHIN < max(there.waited) <= live.RELOADED_WITHIN
-    assert there.file == former
-
-
 @pytest.mark.parametrize("met", [False, True], ids=["never spoken with", "removed while it was spoken with"])
 @pytest.mark.parametrize("action", [ADD, DROP], ids=["add", "drain"])
 def test_nobody_is_in_rotation_at_a_balancer_that_is_gone(action: RotationAction, met: bool) -> None:
@@ -219,14 +150,6 @@ def test_nobody_is_in_rotation_at_a_balancer_that_is_gone(action: RotationAction
         there.replicas = tuple(one for one in there.replicas if one.id != BALANCER)
         assert balancers.apply(action, told.append) == ""
     assert told == [], "it was waited for"
-
-
-@pytest.mark.parametrize("running", [False, True])
-def test_a_balancer_that_is_gone_takes_no_settings(running: bool) -> None:
-    there = host()
-    there.replicas = tuple(one for one in there.replicas if one.id != BALANCER)
-    with pytest.raises(ConversationEnded, match=r"no such container|vanished meanwhile"):
-        drive(there, ConfigureBalancer(TO, (replace(WEB, retries=0),), running=running))
 
 
 def test_a_balancer_that_is_restarted_meanwhile_is_waited_for() -> None:
@@ -261,29 +184,6 @@ def test_counts_begin_anew_where_the_process_did() -> None:
         met.look()
         met._first = Traffic(requests=500, failed=20)
         assert balancers.traffic() == {"fleet-balancer-1": Traffic(requests=7)}
-
-
-def test_settings_that_are_refused_count_nothing_of_what_was_before_the_run() -> None:
-    there = host()
-    there.balancer.requests, there.balancer.failed, there.accepts = 1_000_000, 500, False
-    with Balancers(there, "fleet") as balancers:
-        balancers.look(BALANCER, TO.name, [WEB])
-        there.balancer.requests += 20
-        with pytest.raises(FleetError, match="goes on with its former settings"):
-            balancers.apply(ConfigureBalancer(TO, (replace(WEB, retries=0),), running=True), print)
-        there.balancer.requests += 3
-        assert balancers.traffic() == {TO.name: Traffic(requests=23)}
-
-
-def test_requests_before_and_after_other_settings_are_counted_together() -> None:
-    there = host()
-    there.balancer.requests, there.balancer.failed = 1_000_000, 500
-    with Balancers(there, "fleet") as balancers:
-        balancers.look(BALANCER, TO.name, [WEB])
-        there.balancer.requests += 20
-        balancers.apply(ConfigureBalancer(TO, (replace(WEB, retries=0),), running=True), print)
-        there.balancer.requests += 3
-        assert balancers.traffic() == {TO.name: Traffic(requests=23)}
 
 
 def test_a_session_that_ended_is_opened_anew() -> None:
