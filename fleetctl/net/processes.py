@@ -22,22 +22,31 @@ class Holdings:
     holders: Mapping[int, tuple[Process, ...]] = field(default_factory=dict)
 
 
-def read_processes(pids: Iterable[int]) -> Holdings:
-    """Those processes with every socket they hold, and dead children of the first that were not waited for; one that
-    vanished meanwhile is left out."""
-    pids = tuple(pids)
-    processes = _dead_children(pids[0]) if pids else []
-    holders: dict[int, tuple[Process, ...]] = {}
+def read_processes(main: int, pids: Iterable[int]) -> Holdings:
+    """Those processes with every socket they hold, and dead children of `main` that were not waited for, the oldest
+    first, also among holders; one that vanished meanwhile is left out."""
+    found: list[tuple[Process, Collection[int]]] = [(child, ()) for child in _dead_children(main)]
     for pid in pids:
         try:
             inodes, files = open_sockets(pid)
-            process = read_process(pid, files)
+            found.append((read_process(pid, files), inodes))
         except OSError:
             continue
-        processes.append(process)
+    found.sort(key=_age)
+    return Holdings(tuple(process for process, _ in found), _by_inode(found))
+
+
+def _age(found: tuple[Process, Collection[int]]) -> tuple[int, int]:
+    """Sorts the oldest first. Numbers do not tell: from pid_max they start over at the bottom (proc_sys_kernel(5))."""
+    return found[0].started, found[0].pid
+
+
+def _by_inode(found: Iterable[tuple[Process, Collection[int]]]) -> Mapping[int, tuple[Process, ...]]:
+    holders: dict[int, tuple[Process, ...]] = {}
+    for process, inodes in found:
         for inode in inodes:
             holders[inode] = (*holders.get(inode, ()), process)
-    return Holdings(tuple(processes), holders)
+    return holders
 
 
 def _dead_children(pid: int) -> list[Process]:
@@ -55,9 +64,9 @@ def read_process(pid: int, files: int | None) -> Process:
     # The name stands in parentheses and may hold any character, also a parenthesis.
     before, _, after = read_small(f"/proc/{pid}/stat").rpartition(")")
     # From the 3rd field on; the 11th, cminflt, are the page faults of children that were waited for (proc_pid_stat(5)).
-    fields = after.split(maxsplit=9)
-    state, parent, reaped = fields[0], int(fields[1]), fields[8] != "0"
-    return Process(pid, before.partition("(")[2], parent, state, files, _file_limit(pid), reaped)
+    fields = after.split(maxsplit=20)
+    state, parent, reaped, started = fields[0], int(fields[1]), fields[8] != "0", int(fields[19])
+    return Process(pid, before.partition("(")[2], parent, state, files, _file_limit(pid), reaped, started)
 
 
 def _file_limit(pid: int) -> int | None:
@@ -93,18 +102,17 @@ def open_sockets(pid: int) -> tuple[frozenset[int], int | None]:
 
 
 def find_holders(wanted: Collection[int], but: Collection[int]) -> Mapping[int, tuple[Process, ...]]:
-    """Who of all processes holds the sockets with these inodes, by inode; the pids `but` are known not to."""
-    holders: dict[int, tuple[Process, ...]] = {}
+    """Who of all processes holds the sockets with these inodes, by inode, the oldest first; the pids `but` are known
+    not to."""
+    found: list[tuple[Process, Collection[int]]] = []
     for pid in numbered("/proc") if wanted else ():
         if pid in but:
             continue
         try:
             inodes, files = open_sockets(pid)
             held = inodes.intersection(wanted)
-            process = read_process(pid, files) if held else None
+            if held:
+                found.append((read_process(pid, files), held))
         except OSError:
             continue
-        if process:
-            for inode in held:
-                holders[inode] = (*holders.get(inode, ()), process)
-    return holders
+    return _by_inode(sorted(found, key=_age))

@@ -85,7 +85,7 @@ class Survey:
         def read_container() -> Any:
             cgroup = cgroups.of(process)
             self.read("pressure", lambda: pressure(cgroup))
-            self.holdings = read_processes(cgroups.pids(cgroup) if cgroup.own else (pid,))
+            self.holdings = read_processes(pid, cgroups.pids(cgroup) if cgroup.own else (pid,))
             return self.holdings.processes
 
         self.read("statistics", lambda: statistics(process))

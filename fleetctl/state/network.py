@@ -131,6 +131,8 @@ class Process:
     file_limit: int | None = None
     reaped: bool = False
     """Whether a child of it has ended and was waited for."""
+    started: int = 0
+    """Clock ticks from the boot to its start."""
 
 
 @dataclass(frozen=True, slots=True)
