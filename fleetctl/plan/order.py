@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 
 from fleetctl.errors import ConfigError
 from fleetctl.spec.model import Fleet, Service
-from fleetctl.state.observed import Replica
+from fleetctl.state.observed import Observed, Replica
 
 
 def find_service(fleet: Fleet, name: str) -> Service:
@@ -37,6 +37,12 @@ def select_services(fleet: Fleet, names: Collection[str] = (), *, dependencies: 
         before = (*service.depends_on, *(balance.service for balance in service.balance))
         sorter.add(name, *(needed for needed in before if needed in fleet.services))
     return [fleet.services[name] for name in sorter.static_order() if name in chosen]
+
+
+def find_orphans(fleet: Fleet, observed: Observed) -> list[Replica]:
+    """The containers of ours whose service is gone from the file."""
+    known = {*fleet.services, *fleet.inactive}
+    return [replica for replica in observed.replicas if replica.service not in known]
 
 
 def is_one_shot(fleet: Fleet, service: Service) -> bool:

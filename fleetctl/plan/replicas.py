@@ -10,6 +10,7 @@ from fleetctl.plan.actions import (
     Ref,
     StartReplica,
 )
+from fleetctl.plan.handovers import plan_handovers
 from fleetctl.plan.kept import expendability, plan_kept, preference, resolve_rivals
 from fleetctl.plan.launch import (
     Reached,
@@ -19,7 +20,7 @@ from fleetctl.plan.launch import (
     plan_launch,
 )
 from fleetctl.plan.networks import plan_doubles, plan_networks, plan_volumes
-from fleetctl.plan.order import select_services
+from fleetctl.plan.order import find_orphans, select_services
 from fleetctl.plan.rollout import holds_port, plan_replacements
 from fleetctl.plan.rotation import Rotations, plan_strays
 from fleetctl.plan.steps import Draft, Plan, Step
@@ -66,11 +67,15 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
     volumes = plan_volumes(draft, fleet, observed, services)
     rotations = Rotations(fleet, observed, leaving=networks.removed)
     works = {service.name: describe_work(service, rotations, networks.refs, wishes) for service in services}
+    handovers = plan_handovers(draft, works, rotations, wishes)
+    removed = {**networks.removed, **handovers.removed}
+    rotations = Rotations(fleet, observed, leaving=removed)
     reached: dict[str, Reached] = {}
     steps: dict[str, tuple[str, ...]] = {}
     surges: dict[str, int] = {}
-    for service in services:
+    for service in (fleet.services[name] for name in handovers.order):
         before = [
+            *handovers.steps(draft, service.name),
             *(step for key in service.networks for step in networks.after[key]),
             *(
                 step
@@ -82,20 +87,22 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
         ]
         work = replace(
             works[service.name],
+            pools=rotations.pools(service.name),
             after=tuple(dict.fromkeys(before)),
             balanced=tuple(step for name in rotations.balanced_by(service) for step in steps.get(name, ())),
             needed=service.name in needed,
         )
         first = len(draft.steps)
-        reached[service.name] = plan_service(draft, work, observed, networks.removed)
-        others = [replica for replica in observed.replicas if replica.service != service.name]
+        reached[service.name] = plan_service(draft, work, observed, removed)
+        gone = {*removed, *handovers.holders.get(service.name, ())}
+        others = [one for one in observed.replicas if one.service != service.name and one.id not in gone]
         plan_replacements(draft, work, reached[service.name], others, surges)
         plan_strays(draft, work.pools, observed.of_service(service.name))
         steps[service.name] = tuple(step.id for step in draft.steps[first:])
     settings = rotations.plan_settings(draft, {one for work in reached.values() for one in work.staying}, steps)
     plan_doubles(draft, networks, tuple(step for one in reached.values() for step in one.ready))
     behind = tuple(step for service_steps in (*steps.values(), settings) for step in service_steps)
-    plan_orphans(draft, rotations, wishes, networks.removed, behind=behind)
+    plan_orphans(draft, rotations, wishes, removed, behind=behind)
     return draft.plan()
 
 
@@ -218,8 +225,7 @@ def plan_orphans(
     """Containers of ours whose service is gone from the file: removed by flag only, told otherwise. They go last: until
     those that take their place are there they may be all that serves."""
     fleet, observed = rotations.fleet, rotations.observed
-    known = {*fleet.services, *fleet.inactive}
-    orphans = [replica for replica in observed.replicas if replica.service not in known and replica.id not in removed]
+    orphans = [replica for replica in find_orphans(fleet, observed) if replica.id not in removed]
     if orphans and not wishes.remove_orphans:
         names = ", ".join(replica.name for replica in orphans)
         draft.notices.append(f"{names}: no such service in the file any more; --remove-orphans removes such replicas")

@@ -44,7 +44,7 @@ def plan_replacements(
         after, behind = (*reached.cleared, *after), (*behind, *work.balanced)
         for old in outdated[start : start + size]:
             turn = Turn(old, after=(*after, *old.after), behind=behind)
-            if old.replica.state in AT_REST or (conflict is not None and is_swap(work, old.replica, others)):
+            if old.replica.state in AT_REST:
                 replaced.append(replace_removed(draft, work, turn, reached))
             elif stop_first:
                 replaced.append(replace_stopped(draft, work, turn, reached))
@@ -124,9 +124,8 @@ def replace_stopped(draft: Draft, work: ServiceWork, turn: Turn, reached: Reache
     that fails it is started again."""
     replica, because, pools = turn.old.replica, turn.old.because, work.pools
     label = work.label(replica.number)
-    # It serves while its successor has to wait, unless somebody may be waiting for what it holds.
-    serves = replica.state == "running" and not is_in_the_way(work, replica)
-    before = (*work.after, *turn.after) if serves else turn.after
+    # It serves while its successor has to wait.
+    before = (*work.after, *turn.after) if replica.state == "running" else turn.after
     first = len(draft.steps)
     after, behind = plan_leave(draft, pools, replica, because, after=before, behind=turn.behind)
     stopped = draft.add(StopReplica(ref(replica), grace=work.wishes.grace), because, after=after, behind=behind)
@@ -142,7 +141,7 @@ def replace_stopped(draft: Draft, work: ServiceWork, turn: Turn, reached: Reache
 
 
 def replace_removed(draft: Draft, work: ServiceWork, turn: Turn, reached: Reached) -> Replacement:
-    """The same where the old one is of no use any more, or another service waits for what it holds."""
+    """The same where the old one is of no use any more."""
     replica, because, grace = turn.old.replica, turn.old.because, work.wishes.grace
     gone = plan_removal(draft, replica, because, grace=grace, after=turn.after, behind=turn.behind, pools=work.pools)
     launch = plan_launch(draft, work, replica.number, because, after=(gone,), monitor=work.service.update.monitor)
@@ -197,9 +196,8 @@ def names(work: ServiceWork, old: Replica) -> tuple[str, str]:
 def why_side_by_side_is_impossible(
     work: ServiceWork, outdated: Sequence[Replica], others: Sequence[Replica], surges: Mapping[str, int]
 ) -> str | None:
-    """What the new replicas would fight for with the outdated ones, with those of `others`, which may themselves wait
-    for what one of ours holds, or with the new ones of services that are updated at the same time, as `surges` tells;
-    None where all can exist at the same time."""
+    """What the new replicas would fight for with the outdated ones, with those of `others`, or with the new ones of
+    services that are updated at the same time, as `surges` tells; None where all can exist at the same time."""
     service, services = work.service, work.fleet.services
     through = awaited(service, services, surges)
     meanwhile = {name: count for name, count in surges.items() if name not in through}
@@ -223,30 +221,6 @@ def why_side_by_side_is_impossible(
         if surge(service, outdated) + more > spare_addresses(work.fleet, work.fleet.networks[key]):
             return f"network {key} has no address to spare"
     return None
-
-
-def is_swap(work: ServiceWork, old: Replica, others: Sequence[Replica]) -> bool:
-    """Whether another replica holds what this service is to have, while another service is to have what the old one
-    holds."""
-    return is_in_the_way(work, old) and any(holds_wanted(work, work.service, other) for other in others)
-
-
-def is_in_the_way(work: ServiceWork, old: Replica) -> bool:
-    """Whether another service is to have what the old one holds."""
-    rivals = [service for service in work.fleet.services.values() if service.name != work.service.name]
-    return any(holds_wanted(work, rival, old) for rival in rivals)
-
-
-def holds_wanted(work: ServiceWork, service: Service, replica: Replica) -> bool:
-    """Whether a replica has a host port or an address that a service is to have."""
-    fixed = [
-        (work.network_refs[key].name, membership.ipv4_address)
-        for key, membership in service.networks.items()
-        if membership.ipv4_address is not None and key in work.network_refs
-    ]
-    return any(port.published is not None and holds_port(replica, port) for port in service.ports) or any(
-        holds_address(replica, network_name, address) for network_name, address in fixed
-    )
 
 
 def is_unsettled(replica: Replica) -> bool:

@@ -1,4 +1,4 @@
-"""Ranges of host ports that others have in part or whole (reliability cases 15 and 16)."""
+"""Host ports that others have: in part, as a whole, or until they go (reliability cases 15 and 16)."""
 
 from __future__ import annotations
 
@@ -59,3 +59,26 @@ def test_a_range_that_containers_have_is_exit_5_and_leaves_nothing_created(
     assert "all ports are allocated" in done.stderr
     assert "widen the range" in done.stderr
     assert fleet.states() == {}
+
+
+def test_services_swap_their_host_ports_in_one_run(fleet: Project, pair: int) -> None:
+    """One goes before its successor serves, as that waits for the other service; the plan says so."""
+
+    def publish(api: int, web: int) -> None:
+        waits = {"api": {"condition": "service_healthy"}}
+        fleet.write(
+            {
+                "web": server(1, ports=[f"127.0.0.1:{web}:8080"], depends_on=waits),
+                "api": server(1, ports=[f"127.0.0.1:{api}:8080"]),
+            }
+        )
+
+    publish(api=pair + 1, web=pair)
+    fleet.up()
+    publish(api=pair, web=pair + 1)
+    told = f"{fleet.name}-web-1: removed before others take over, as api is to have its host port {pair}"
+    assert told in fleet.run("plan").stderr
+    fleet.up()
+    assert fleet.run("port", "web", "8080").stdout == f"127.0.0.1:{pair + 1}\n"
+    assert fleet.run("port", "api", "8080").stdout == f"127.0.0.1:{pair}\n"
+    fleet.assert_converged()
