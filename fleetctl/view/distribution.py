@@ -98,11 +98,11 @@ def rate(found: Distribution) -> float:
 
 
 def verdict(found: Distribution, *, colour: bool) -> str:
-    """PASS with what holds, or FAIL with what does not."""
+    """PASS with what holds, or FAIL with what does not, a line each."""
     word, code = ("PASS", 32) if found.passed else ("FAIL", 31)
     sentences = [fault.message for fault in found.faults] or found.kept or ["nothing is known to be wrong"]
     label = f"\x1b[{code}m{word}\x1b[0m" if colour else word
-    return f"{label}  {safe('; '.join(sentences))}"
+    return f"{label}  " + "\n      ".join(map(safe, sentences))
 
 
 def verified_document(fleet_name: str | None, found: Iterable[Verified]) -> Document:
