@@ -165,7 +165,7 @@ def test_docker_s_name_server_names_every_replica_and_nobody_else(standing: Proj
     shares = {name: row(done.stdout, f"{standing.name}-{name}") for name in ("web-1", "web-2", "web-3")}
     assert sum(int(cells[2]) for cells in shares.values()) == 500
     assert {name: cells[1] for name, cells in shares.items()} == {name: address(standing, name) for name in shares}
-    assert done.stdout.endswith("PASS  each of 3 replicas answered\n      the shares differ no more than by chance\n")
+    assert "PASS  each of 3 replicas answered\n      the shares differ no more than by chance" in done.stdout
 
 
 def test_a_stranger_under_the_service_s_name_is_found(fleet: Project, client: docker.DockerClient) -> None:
