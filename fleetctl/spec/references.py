@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
 from fleetctl.spec.model import Dependency, PortMapping, Service
 from fleetctl.spec.ports import format_port
 from fleetctl.spec.site import Site, suggest
+
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+ANY = "any"
+"""Stands for whichever address."""
 
 
 def check_networks(site: Site, services: Mapping[str, Service], known: Iterable[str]) -> None:
@@ -73,21 +78,65 @@ def _check_cycles(site: Site, services: Mapping[str, Service], settled: Mapping[
         )
 
 
+@dataclass(frozen=True, slots=True)
+class HostPortClaim:
+    """A service that is to have replicas, and host ports that they take, the `rank`-th such claim of the file."""
+
+    service: str
+    port: PortMapping
+    published: tuple[int, int]
+    rank: int
+
+    @property
+    def is_everywhere(self) -> bool:
+        return self.port.host_ip in EVERYWHERE
+
+    def where(self, host_ip: str) -> tuple[str, bool, str]:
+        """What it shares its ports with: a protocol, an address family, and an address of it."""
+        return self.port.protocol, ":" in self.port.host_ip, host_ip
+
+
 def check_host_ports(site: Site, services: Mapping[str, Service]) -> None:
-    """No two services may claim the same single host port; `site` is the file's."""
-    claimed: dict[tuple[object, ...], list[tuple[PortMapping, str]]] = {}
-    for service in services.values():
-        for port in service.ports:
-            if port.published is None or port.published[0] != port.published[1]:
-                continue
-            others = claimed.setdefault((port.published, port.protocol, ":" in port.host_ip), [])
-            for other, owner in others:
-                if owner != service.name and _overlap(port.host_ip, other.host_ip):
-                    site.at("services", service.name, "ports").report(
-                        f"{format_port(port)} takes the host port of {format_port(other)} of the service {owner}",
-                        "publish it on another port or address",
-                    )
-            others.append((port, service.name))
+    """No host port may be claimed twice; `site` is the file's."""
+    for owner, why, hint in find_shared_ports(services.values()):
+        site.at("services", owner, "ports").report(why, hint)
+
+
+def find_shared_ports(services: Iterable[Service]) -> Iterator[tuple[str, str, str]]:
+    """Services that claim a host port that another one, or they themselves, claim before: the name, why that cannot
+    be, what to do. Which port of a range a replica gets is the engine's choice, so that any of them counts as claimed;
+    without replicas none does."""
+    claims = (
+        (service.name, port, port.published)
+        for service in services
+        if service.replicas
+        for port in service.ports
+        if port.published is not None
+    )
+    ranked = [HostPortClaim(*claim, rank) for rank, claim in enumerate(claims)]
+    furthest: dict[tuple[str, bool, str], HostPortClaim] = {}
+    for claim in sorted(ranked, key=lambda claim: claim.published):
+        # Of those that begin before this one, the one that reaches furthest overlaps it if any does.
+        rivals = [ANY] if claim.is_everywhere else [claim.port.host_ip, *EVERYWHERE]
+        found = [furthest[where] for where in map(claim.where, rivals) if where in furthest]
+        former = max(found, key=lambda one: one.published[1], default=None)
+        if former is not None and former.published[1] >= claim.published[0]:
+            yield _told(*sorted((former, claim), key=lambda one: one.rank))
+        for where in map(claim.where, (ANY, claim.port.host_ip)):
+            if where not in furthest or furthest[where].published[1] < claim.published[1]:
+                furthest[where] = claim
+
+
+def _told(former: HostPortClaim, claim: HostPortClaim) -> tuple[str, str, str]:
+    """Who claims what the former has claimed, why that cannot be, what to do."""
+    first = max(former.published[0], claim.published[0])
+    last = min(former.published[1], claim.published[1])
+    shared = f"host port {first}" if first == last else f"host ports {first}-{last}"
+    whose = f" of the service {former.service}" if former.service != claim.service else ""
+    why = f"{format_port(claim.port)} takes {shared} of {format_port(former.port)}{whose}"
+    ranges = [one for one in (former, claim) if one.published[0] != one.published[1]]
+    hint = "; a replica may get any port of a range" if ranges else ""
+    return claim.service, why, f"publish it on another port or address{hint}"
 
 
 def check_images(site: Site, services: Mapping[str, Service]) -> None:
@@ -108,9 +157,3 @@ def check_images(site: Site, services: Mapping[str, Service]) -> None:
 def _tagged(image: str) -> str:
     """The reference with the tag that it has when none is written."""
     return image if "@" in image or ":" in image.rpartition("/")[2] else f"{image}:latest"
-
-
-def _overlap(one: str, other: str) -> bool:
-    """Whether two addresses of one family share a port: they are the same, or one of them is all addresses."""
-    everywhere = {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-    return one == other or not everywhere.isdisjoint((one, other))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from fleetctl.errors import ConfigError
 from fleetctl.spec.model import Fleet, Service
+from fleetctl.spec.references import find_shared_ports
 from fleetctl.spec.services import why_too_few_ports
 from fleetctl.spec.site import suggest
 
@@ -24,6 +25,8 @@ def with_replicas(fleet: Fleet, counts: Mapping[str, int]) -> Fleet:
                 hint=suggest(name, services) or f"its services: {', '.join(services)}",
             )
         services[name] = _scaled(services[name], count)
+    for name, why, hint in find_shared_ports(services.values()):
+        raise ConfigError(f"{name}: {why}", hint=hint)
     return replace(fleet, services=services)
 
 
