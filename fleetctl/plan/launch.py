@@ -98,14 +98,15 @@ class Outdated:
 @dataclass(slots=True)
 class Reached:
     """What the steps of one service come to: those that start its replicas, those that wait for them, those that clear
-    up after an interrupted update, the ids of replicas that these bring into rotation, the ids of those that stay, and
-    the outdated replicas that are still to be replaced."""
+    up after an interrupted update, the ids of replicas that these bring into rotation, the ids of those that stay,
+    those that are made where there is none, and the outdated replicas that are still to be replaced."""
 
     started: list[str] = field(default_factory=list)
     ready: list[str] = field(default_factory=list)
     cleared: list[str] = field(default_factory=list)
     entering: set[str] = field(default_factory=set)
     staying: set[str] = field(default_factory=set)
+    made: list[Launch] = field(default_factory=list)
     outdated: list[Outdated] = field(default_factory=list)
 
 

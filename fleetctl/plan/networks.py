@@ -124,9 +124,17 @@ def with_subnets(
 
 
 def plan_doubles(draft: Draft, networks: NetworkRefs, ready: tuple[str, ...]) -> None:
-    """Remove the networks that double another one, once every replica of theirs is replaced."""
+    """Remove the networks that double another one, once every replica of theirs is replaced or gone. One that somebody
+    stays in is left, and told."""
+    removals = draft.removals()
     for double in networks.doubles:
-        draft.add(RemoveNetwork(Ref(double.name, id=double.id)), "it doubles another network", after=ready)
+        staying = [name for one, name in double.attached.items() if one not in removals]
+        if staying:
+            names = ", ".join(sorted(staying))
+            draft.notices.append(f"{names}: in a second network {double.name} ({double.id[:12]}), which stays for them")
+            continue
+        after = tuple(dict.fromkeys((*ready, *(removals[one] for one in double.attached))))
+        draft.add(RemoveNetwork(Ref(double.name, id=double.id)), "it doubles another network", after=after)
 
 
 def plan_volumes(

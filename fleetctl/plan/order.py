@@ -45,6 +45,11 @@ def find_orphans(fleet: Fleet, observed: Observed) -> list[Replica]:
     return [replica for replica in observed.replicas if replica.service not in known]
 
 
+def orphaned(replica: Replica) -> str:
+    """Why an orphan is removed."""
+    return f"service {replica.service} is not in the file"
+
+
 def is_one_shot(fleet: Fleet, service: Service) -> bool:
     """Whether the service is meant to end: somebody waits for its completion, or the file itself says that it is not
     restarted and nothing asks it over HTTP."""

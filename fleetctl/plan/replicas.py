@@ -10,7 +10,7 @@ from fleetctl.plan.actions import (
     Ref,
     StartReplica,
 )
-from fleetctl.plan.handovers import plan_handovers
+from fleetctl.plan.handovers import find_handovers, plan_given_way, plan_giving_way
 from fleetctl.plan.kept import expendability, plan_kept, preference, resolve_rivals
 from fleetctl.plan.launch import (
     Reached,
@@ -20,7 +20,7 @@ from fleetctl.plan.launch import (
     plan_launch,
 )
 from fleetctl.plan.networks import plan_doubles, plan_networks, plan_volumes
-from fleetctl.plan.order import find_orphans, select_services
+from fleetctl.plan.order import find_orphans, orphaned, select_services
 from fleetctl.plan.rollout import holds_port, plan_replacements
 from fleetctl.plan.rotation import Rotations, plan_strays
 from fleetctl.plan.steps import Draft, Plan, Step
@@ -67,43 +67,50 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
     volumes = plan_volumes(draft, fleet, observed, services)
     rotations = Rotations(fleet, observed, leaving=networks.removed)
     works = {service.name: describe_work(service, rotations, networks.refs, wishes) for service in services}
-    handovers = plan_handovers(draft, works, rotations, wishes)
-    removed = {**networks.removed, **handovers.removed}
-    rotations = Rotations(fleet, observed, leaving=removed)
+    handovers = find_handovers(works, rotations)
+    removed = dict(networks.removed)
     reached: dict[str, Reached] = {}
     steps: dict[str, tuple[str, ...]] = {}
     surges: dict[str, int] = {}
-    for service in (fleet.services[name] for name in handovers.order):
-        before = [
-            *handovers.steps(draft, service.name),
-            *(step for key in service.networks for step in networks.after[key]),
-            *(
-                step
-                for mount in service.mounts
-                if mount.kind == "volume"
-                for step in volumes.get(mount.source or "", ())
-            ),
-            *dependency_steps(service, reached),
-        ]
+    for name in handovers.order:
+        service, first = fleet.services[name], len(draft.steps)
         work = replace(
-            works[service.name],
-            pools=rotations.pools(service.name),
-            after=tuple(dict.fromkeys(before)),
-            balanced=tuple(step for name in rotations.balanced_by(service) for step in steps.get(name, ())),
-            needed=service.name in needed,
+            works[name],
+            after=tuple(
+                dict.fromkeys(
+                    (
+                        *(step for key in service.networks for step in networks.after[key]),
+                        *volume_steps(service, volumes),
+                        *dependency_steps(service, reached),
+                        *handovers.steps(draft, name),
+                    )
+                )
+            ),
+            balanced=tuple(step for one in rotations.balanced_by(service) for step in steps.get(one, ())),
+            needed=name in needed,
         )
-        first = len(draft.steps)
-        reached[service.name] = plan_service(draft, work, observed, removed)
-        gone = {*removed, *handovers.holders.get(service.name, ())}
-        others = [one for one in observed.replicas if one.service != service.name and one.id not in gone]
-        plan_replacements(draft, work, reached[service.name], others, surges)
-        plan_strays(draft, work.pools, observed.of_service(service.name))
-        steps[service.name] = tuple(step.id for step in draft.steps[first:])
+        giving_way = [one for one in handovers.giving_way.get(name, ()) if one.replica.id not in removed]
+        stopped = plan_giving_way(draft, giving_way, works, rotations, work, steps)
+        rotations = replace(rotations, leaving={*removed, *(one.replica.id for one in giving_way)})
+        work = replace(work, after=(*work.after, *stopped), pools=rotations.pools(name))
+        reached[name] = plan_service(draft, work, observed, removed)
+        gone = {*rotations.leaving, *draft.removals()}
+        others = [one for one in observed.replicas if one.service != name and one.id not in gone]
+        plan_replacements(draft, work, reached[name], others, surges)
+        plan_strays(draft, work.pools, observed.of_service(name))
+        removed |= plan_given_way(draft, giving_way, works, work, reached[name].made, first)
+        steps[name] = tuple(step.id for step in draft.steps[first:])
     settings = rotations.plan_settings(draft, {one for work in reached.values() for one in work.staying}, steps)
-    plan_doubles(draft, networks, tuple(step for one in reached.values() for step in one.ready))
     behind = tuple(step for service_steps in (*steps.values(), settings) for step in service_steps)
     plan_orphans(draft, rotations, wishes, removed, behind=behind)
+    plan_doubles(draft, networks, tuple(step for one in reached.values() for step in one.ready))
     return draft.plan()
+
+
+def volume_steps(service: Service, volumes: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """The steps that make the volumes which a service has."""
+    named = (mount.source or "" for mount in service.mounts if mount.kind == "volume")
+    return [step for source in named for step in volumes.get(source, ())]
 
 
 def balancers_last(fleet: Fleet, services: Sequence[Service]) -> list[Service]:
@@ -162,15 +169,18 @@ def dependency_steps(service: Service, reached: Mapping[str, Reached]) -> list[s
 
 
 def plan_service(draft: Draft, work: ServiceWork, observed: Observed, removed: Mapping[str, str]) -> Reached:
-    """Add the steps that repair, create and remove the service's replicas; outdated ones are left to the rollout."""
+    """Add the steps that repair, create and remove the service's replicas; outdated ones are left to the rollout.
+    `removed` are the steps that remove replicas before, by id."""
     reached = Reached()
     wanted = work.service.replicas
     present: dict[int, list[Replica]] = {}
     freed: dict[int, tuple[str, ...]] = {}
+    reasons: dict[int, str] = {}
     for replica in observed.of_service(work.service.name):
         number = replica.number
         if replica.id in removed:
             freed[number] = (*freed.get(number, ()), removed[replica.id])
+            reasons[number] = draft.because(removed[replica.id])
         elif replica.state in ("dead", "removing"):
             gone = plan_removal(draft, replica, f"it is {replica.state}", pools=work.pools)
             freed[number] = (*freed.get(number, ()), gone)
@@ -191,10 +201,11 @@ def plan_service(draft: Draft, work: ServiceWork, observed: Observed, removed: M
     numbers = {best.number for best, *_ in kept}
     free = (number for number in range(1, wanted + len(numbers) + 1) if number not in numbers)
     for number in [next(free) for _ in range(wanted - len(kept))]:
-        because = f"replica {number} of {wanted} is missing"
+        because = reasons.get(number, f"replica {number} of {wanted} is missing")
         launch = plan_launch(draft, work, number, because, after=freed.get(number, ()))
         reached.started.append(launch.start)
         reached.ready.append(launch.ready)
+        reached.made.append(launch)
     return reached
 
 
@@ -231,5 +242,5 @@ def plan_orphans(
         draft.notices.append(f"{names}: no such service in the file any more; --remove-orphans removes such replicas")
         return
     for replica in orphans:
-        because, pools = f"service {replica.service} is not in the file", rotations.pools(replica.service)
+        because, pools = orphaned(replica), rotations.pools(replica.service)
         plan_removal(draft, replica, because, grace=wishes.grace, behind=behind, pools=pools)

@@ -32,16 +32,20 @@ def plan_replacements(
         return
     olds = [old.replica for old in outdated]
     conflict = why_side_by_side_is_impossible(work, olds, others, surges)
+    # Who is at rest goes first: that costs nobody an answer.
+    outdated = sorted(outdated, key=lambda old: old.replica.state not in AT_REST)
     size = policy.parallelism or len(outdated)
     stop_first = policy.order == "stop-first" or conflict is not None
     surges[work.service.name] = 0 if stop_first else surge(work.service, olds)
     if policy.order != "stop-first" and conflict is not None:
         tell_gap(draft, work, olds, size, conflict)
+    # Before one of ours is stopped those come that are missing, or mended.
+    first = tuple(reached.ready) if stop_first else ()
     replaced: list[Replacement] = []
     for start in range(0, len(outdated), size):
         after, behind = between_batches(draft, work, replaced) if start else ((), ())
         # The former balancer is there until those that it balances are through.
-        after, behind = (*reached.cleared, *after), (*behind, *work.balanced)
+        after, behind = (*reached.cleared, *after), (*behind, *work.balanced, *first)
         for old in outdated[start : start + size]:
             turn = Turn(old, after=(*after, *old.after), behind=behind)
             if old.replica.state in AT_REST:
@@ -202,25 +206,28 @@ def why_side_by_side_is_impossible(
     through = awaited(service, services, surges)
     meanwhile = {name: count for name, count in surges.items() if name not in through}
     for port in service.ports:
-        if port.published is not None:
-            first, last = port.published
-            held = sum(is_unsettled(replica) or holds_port(replica, port) for replica in outdated)
-            wanted = (
-                service.replicas
-                + min(surge(service, outdated), held)
-                + sum(holds_port(replica, port) for replica in others)
-            )
-            if last - first + 1 < wanted:
-                return f"both would need host port {first if first == last else f'{first}-{last}'}"
+        # What others hold and keep is not to be had by stopping ours.
+        if is_short_of(port, service, outdated, others) and not is_short_of(port, service, (), others):
+            first, last = port.published or (0, 0)
+            return f"both would need host port {first if first == last else f'{first}-{last}'}"
     for key, membership in service.networks.items():
         address, network = membership.ipv4_address, work.network_refs[key].name
-        unsettled = any(is_unsettled(replica) for replica in outdated)
-        if address and (unsettled or any(holds_address(one, network, address) for one in (*outdated, *others))):
+        if address and any(is_unsettled(one) or holds_address(one, network, address) for one in outdated):
             return f"both would need the address {address}"
         more = sum(count for name, count in meanwhile.items() if key in services[name].networks)
         if surge(service, outdated) + more > spare_addresses(work.fleet, work.fleet.networks[key]):
             return f"network {key} has no address to spare"
     return None
+
+
+def is_short_of(port: PortMapping, service: Service, outdated: Sequence[Replica], others: Sequence[Replica]) -> bool:
+    """Whether there are too few host ports for its replicas, old and new at the same time, and those of `others`."""
+    if port.published is None:
+        return False
+    first, last = port.published
+    held = sum(is_unsettled(replica) or holds_port(replica, port) for replica in outdated)
+    by_others = sum(holds_port(replica, port) for replica in others)
+    return last - first + 1 < service.replicas + min(surge(service, outdated), held) + by_others
 
 
 def is_unsettled(replica: Replica) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from fleetctl.plan.actions import Action
+from fleetctl.plan.actions import Action, RemoveReplica
 from fleetctl.plan.naming import target, verb
 
 
@@ -70,6 +70,18 @@ class Draft:
         self._ids.add(step_id)
         self.steps.append(Step(step_id, action, because, after, behind, only_if_failed))
         return step_id
+
+    def removals(self) -> dict[str, str]:
+        """The steps so far that remove replicas unless something fails, by the ids of these."""
+        return {
+            step.action.replica.id: step.id
+            for step in self.steps
+            if isinstance(step.action, RemoveReplica) and step.action.replica.id and not step.only_if_failed
+        }
+
+    def because(self, step_id: str) -> str:
+        """The reason of a step."""
+        return next(step.because for step in self.steps if step.id == step_id)
 
     def plan(self) -> Plan:
         return Plan(tuple(self.steps), tuple(self.notices))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from fleetctl.check.http import fetch
 from tests.e2e.project import Project, server
 
 FreePort = Callable[[], int]
@@ -76,9 +77,26 @@ def test_services_swap_their_host_ports_in_one_run(fleet: Project, pair: int) ->
     publish(api=pair + 1, web=pair)
     fleet.up()
     publish(api=pair, web=pair + 1)
-    told = f"{fleet.name}-web-1: removed before others take over, as api is to have its host port {pair}"
+    told = f"{fleet.name}-web-1: stopped before others take over, as api is to have its host port {pair}"
     assert told in fleet.run("plan").stderr
     fleet.up()
     assert fleet.run("port", "web", "8080").stdout == f"127.0.0.1:{pair + 1}\n"
     assert fleet.run("port", "api", "8080").stdout == f"127.0.0.1:{pair}\n"
+    fleet.assert_converged()
+
+
+def test_who_gives_way_to_a_service_of_a_new_name_comes_back_when_that_fails(fleet: Project, pair: int) -> None:
+    ports = [f"127.0.0.1:{pair}:8080"]
+    fleet.write({"web": server(1, ports=ports)})
+    fleet.up()
+    fleet.write({"site": server(1, before="exit 3", ports=ports)})
+    done = fleet.up("--remove-orphans", code=1)
+    assert (
+        f"{fleet.name}-web-1: stopped before others take over, as site is to have its host port {pair}" in done.stderr
+    )
+    assert fleet.states() == {"web-1": "running"}
+    assert fetch("127.0.0.1", pair).status == 200
+    fleet.write({"site": server(1, ports=ports)})
+    fleet.up("--remove-orphans")
+    assert fleet.states() == {"site-1": "running"}
     fleet.assert_converged()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -69,6 +70,13 @@ def carry_out(engine: MemoryEngine, plan: Plan, unready: Sequence[str] = ()) -> 
     gate = OpenGate(engine, unready)
     rotations = MemoryRotations(engine, refusing=unready)
     return execute(plan, engine, gate, rotations, ignore, workers=1, stop=threading.Event())
+
+
+def shuffled(plan: Plan, seed: int) -> Plan:
+    """The same steps in another order: one of those that are ready runs before another as it may in a real run."""
+    steps = list(plan.steps)
+    random.Random(seed).shuffle(steps)
+    return replace(plan, steps=tuple(steps))
 
 
 def ignore(event: Event) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from fleetctl.spec.model import Fleet
 from tests.fakes.memory_engine import MemoryEngine
-from tests.unit.plan.story import deploy, happen, make_plan, provide_images, read_fleet
+from tests.unit.plan.story import carry_out, deploy, happen, make_plan, provide_images, read_fleet, shuffled
 
 CASES = sorted(
     path
@@ -43,6 +43,16 @@ def test_applying_a_plan_leaves_nothing_to_do(path: Path, tmp_path: Path) -> Non
     engine, fleet = stage(path, tmp_path)
     assert not deploy(engine, fleet).failures
     assert str(make_plan(engine, fleet)) == ""
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_no_order_but_what_the_steps_say_is_needed(path: Path, tmp_path: Path) -> None:
+    """Steps that may run in any order do, one run in this one and another in that."""
+    before, fleet = stage(path, tmp_path)
+    for seed in range(4):
+        engine = copy.deepcopy(before)
+        assert not carry_out(engine, shuffled(make_plan(engine, fleet), seed)).failures
+        assert str(make_plan(engine, fleet)) == ""
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
