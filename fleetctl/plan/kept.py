@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fleetctl.plan.actions import (
     ConfigureBalancer,
     ConnectNetwork,
     DisconnectNetwork,
     Ref,
+    RemoveReplica,
     RenameReplica,
     StartReplica,
     UnpauseReplica,
@@ -20,6 +22,7 @@ from fleetctl.plan.launch import (
     add_await,
     awaits_health,
     is_outdated,
+    newest,
     plan_comeback,
     ref,
 )
@@ -36,6 +39,8 @@ def plan_kept(
 ) -> tuple[str, ...]:
     """Leave a good replica alone, mend what can be mended in place, hand the rest to the rollout. Returns the steps
     after which one that is mended does its work."""
+    if replica.id in reached.entering and replica.state != "running":
+        replica = replace(replica, state="running", health="healthy")  # else nothing of this comes about
     reason = replacement_reason(work, replica)
     if reason:
         told = moved(work.pools, replica)
@@ -53,19 +58,9 @@ def plan_kept(
     outside = None if replica.id in reached.entering else out_of_rotation(work.pools, replica)
     enters = replica.state != "running" or outside is not None
     match replica.state:
-        case "created" | "exited":
-            because = (
-                "it was created and never started"
-                if replica.state == "created"
-                else f"it has exited with code {replica.exit_code}"
-            )
-            before = plan_start(draft, work, ref(replica), because, after=before)
-            reached.started += before
-        case "paused":
-            because = "it is paused"
-            before = (draft.add(UnpauseReplica(ref(replica)), because, after=before),)
-        case "restarting":
-            because = "it is restarting"
+        case "created" | "exited" | "paused" | "restarting":
+            because = why_it_does_not_run(replica)
+            before = plan_revival(draft, work, replica, because, reached, after=before)
         case _ if repairs:
             because = "its networks were mended"
         case _ if outside is not None:
@@ -83,15 +78,32 @@ def plan_kept(
     return (ready, *entered)
 
 
-def plan_start(
-    draft: Draft, work: ServiceWork, replica: Ref, because: str, *, after: tuple[str, ...]
+def why_it_does_not_run(replica: Replica) -> str:
+    match replica.state:
+        case "created":
+            return "it was created and never started"
+        case "exited":
+            return f"it has exited with code {replica.exit_code}"
+        case state:
+            return f"it is {state}"
+
+
+def plan_revival(
+    draft: Draft, work: ServiceWork, replica: Replica, because: str, reached: Reached, *, after: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Add the steps that start a container that exists; a balancer is told first who runs by then."""
+    """Add the steps that let a container run again; returns those after which it can be awaited. A balancer is told
+    first who runs by then."""
+    if replica.state == "paused":
+        return (draft.add(UnpauseReplica(ref(replica)), because, after=after),)
     if work.service.balance:
-        after = (
-            draft.add(ConfigureBalancer(replica, work.service.balance), because, after=after, behind=work.balanced),
-        )
-    return (draft.add(StartReplica(replica), because, after=(*work.after, *after)),)
+        settled = ConfigureBalancer(ref(replica), work.service.balance)
+        after = (draft.add(settled, because, after=after, behind=work.balanced),)
+    after = (*work.after, *after)
+    if replica.state == "restarting":
+        return after  # the engine does it
+    start = draft.add(StartReplica(ref(replica)), because, after=after)
+    reached.started.append(start)
+    return (start,)
 
 
 def replacement_reason(work: ServiceWork, replica: Replica) -> str | None:
@@ -194,27 +206,64 @@ def resolve_rivals(
 ) -> tuple[str, ...]:
     """Two containers of one number are what an interrupted update leaves: the better one stays and gets the name.
     Returns the steps after which the name is free or right."""
-    name = work.container_name(best.number)
     after: tuple[str, ...] = ()
-    outside = out_of_rotation(work.pools, best)
-    if rest and best.state == "running" and not is_outdated(best, work.digests) and (best.name != name or outside):
-        because = outside or "an earlier update stopped before it was ready"
-        label, monitor = work.label(best.number), work.service.update.monitor
-        trials: tuple[str, ...] = (add_await(draft, work, ref(best), because, monitor=monitor),)
-        trials += plan_entry(draft, work.pools, label, ref(best), because, after=trials)
-        reached.entering.add(best.id)
-        stays = f"it did not become ready; {rest[0].name} stays"
-        removed = plan_retreat(draft, work.pools, label, ref(best), trials, stays)
-        if rest[0].state == "exited":
-            plan_comeback(draft, work, rest[0], failed=trials, behind=(removed,))
-        after = trials
+    doubt = why_in_doubt(work, best, rest)
+    if doubt:
+        after = plan_trial(draft, work, best, rest, doubt, reached)
     for replica in rest:
         because = f"an earlier update left it beside {best.name}"
         grace = work.wishes.grace
         behind = work.balanced  # they are in this one's rotation, too
         gone = plan_removal(draft, replica, because, grace=grace, after=after, behind=behind, pools=work.pools)
         after = (gone,)
-    if best.name != name and not is_outdated(best, work.digests):
+    name = work.container_name(best.number)
+    if best.name != name and replacement_reason(work, best) is None:  # else its successor gets the name
         because = "an earlier update left it under another name"
         after = (draft.add(RenameReplica(ref(best), name), because, after=after),)
     return after
+
+
+def why_in_doubt(work: ServiceWork, best: Replica, rest: Sequence[Replica]) -> str | None:
+    """Why it has to be seen whether the best of several containers does its work before the others go; None where it
+    was seen already, or need not be, or cannot."""
+    if not rest or is_outdated(best, work.digests) or has_done_its_work(work.fleet, best):
+        return None
+    unseen = "an earlier update stopped before it was ready"
+    if best.state == "running":
+        return out_of_rotation(work.pools, best) or (unseen if best.name != work.container_name(best.number) else None)
+    # An older one that is wanted again may need what the newer one has.
+    return unseen if newest((best, *rest)) is best and lost_network(work, best) is None else None
+
+
+def plan_trial(
+    draft: Draft, work: ServiceWork, best: Replica, rest: Sequence[Replica], because: str, reached: Reached
+) -> tuple[str, ...]:
+    """Add the steps that see whether it does its work, in rotation, if there is one. Where it does not it is removed,
+    and the best of the rest is started again if it was stopped for this one. Returns those that it can fail at once it
+    runs."""
+    label, monitor = work.label(best.number), work.service.update.monitor
+    gives_way = f"it did not become ready; {rest[0].name} {'is started again' if stopped(rest[0]) else 'stays'}"
+    first, before = len(draft.steps), tuple[str, ...]()
+    if best.state != "running":
+        before = plan_revival(draft, work, best, because, reached, after=())
+    revived = tuple(step.id for step in draft.steps[first:])
+    ready = add_await(draft, work, ref(best), because, after=before, monitor=monitor, woken=best.state == "paused")
+    trials = (ready, *plan_entry(draft, work.pools, label, ref(best), because, after=(ready,)))
+    reached.entering.add(best.id)
+    cleared: tuple[str, ...] = ()
+    if revived:
+        cleared = (draft.add(RemoveReplica(ref(best)), gives_way, behind=revived, only_if_failed=revived),)
+    removed = plan_retreat(draft, work.pools, label, ref(best), trials, gives_way)
+    if stopped(rest[0]):
+        failed, behind = (*revived, *trials), (*cleared, removed)
+        if work.service.balance:
+            # Those that it knew when it was stopped may have been replaced since.
+            settled = ConfigureBalancer(ref(rest[0]), work.service.balance)
+            behind = (draft.add(settled, gives_way, behind=behind, only_if_failed=failed),)
+        plan_comeback(draft, work, rest[0], failed=failed, behind=behind)
+    return trials
+
+
+def stopped(replica: Replica) -> bool:
+    """Whether an update may have stopped it for its successor."""
+    return replica.state == "exited"
