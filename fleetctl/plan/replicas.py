@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from fleetctl.plan.actions import (
     CreateReplica,
     Ref,
     StartReplica,
 )
-from fleetctl.plan.handovers import find_handovers, plan_given_way, plan_giving_way
+from fleetctl.plan.handovers import Handovers, find_handovers, plan_given_way, plan_giving_way
 from fleetctl.plan.kept import expendability, plan_kept, preference, resolve_rivals
 from fleetctl.plan.launch import (
     Reached,
@@ -19,7 +19,7 @@ from fleetctl.plan.launch import (
     newest,
     plan_launch,
 )
-from fleetctl.plan.networks import plan_doubles, plan_networks, plan_volumes
+from fleetctl.plan.networks import NetworkRefs, plan_doubles, plan_networks, plan_volumes
 from fleetctl.plan.order import find_orphans, orphaned, select_services
 from fleetctl.plan.rollout import holds_port, plan_replacements
 from fleetctl.plan.rotation import Rotations, plan_strays
@@ -68,49 +68,69 @@ def plan_once(fleet: Fleet, observed: Observed, wishes: Wishes, *, needed: Colle
     rotations = Rotations(fleet, observed, leaving=networks.removed)
     works = {service.name: describe_work(service, rotations, networks.refs, wishes) for service in services}
     handovers = find_handovers(works, rotations)
-    removed = dict(networks.removed)
-    reached: dict[str, Reached] = {}
-    steps: dict[str, tuple[str, ...]] = {}
-    surges: dict[str, int] = {}
+    turns = Turns(draft, networks, volumes, works, handovers, rotations, dict(networks.removed))
     for name in handovers.order:
-        service, first = fleet.services[name], len(draft.steps)
-        work = replace(
-            works[name],
-            after=tuple(
-                dict.fromkeys(
-                    (
-                        *(step for key in service.networks for step in networks.after[key]),
-                        *volume_steps(service, volumes),
-                        *dependency_steps(service, reached),
-                        *handovers.steps(draft, name),
-                    )
-                )
-            ),
-            balanced=tuple(step for one in rotations.balanced_by(service) for step in steps.get(one, ())),
-            needed=name in needed,
-        )
-        giving_way = [one for one in handovers.giving_way.get(name, ()) if one.replica.id not in removed]
-        stopped = plan_giving_way(draft, giving_way, works, rotations, work, steps)
-        rotations = replace(rotations, leaving={*removed, *(one.replica.id for one in giving_way)})
-        work = replace(work, after=(*work.after, *stopped), pools=rotations.pools(name))
-        reached[name] = plan_service(draft, work, observed, removed)
-        gone = {*rotations.leaving, *draft.removals()}
-        others = [one for one in observed.replicas if one.service != name and one.id not in gone]
-        plan_replacements(draft, work, reached[name], others, surges)
-        plan_strays(draft, work.pools, observed.of_service(name))
-        removed |= plan_given_way(draft, giving_way, works, work, reached[name].made, first)
-        steps[name] = tuple(step.id for step in draft.steps[first:])
-    settings = rotations.plan_settings(draft, {one for work in reached.values() for one in work.staying}, steps)
-    behind = tuple(step for service_steps in (*steps.values(), settings) for step in service_steps)
-    plan_orphans(draft, rotations, wishes, removed, behind=behind)
-    plan_doubles(draft, networks, tuple(step for one in reached.values() for step in one.ready))
+        turns.plan(name, needed=name in needed)
+    staying = {one for reached in turns.reached.values() for one in reached.staying}
+    settings = turns.rotations.plan_settings(draft, staying, turns.steps)
+    behind = tuple(step for steps in (*turns.steps.values(), settings) for step in steps)
+    plan_orphans(draft, turns.rotations, wishes, turns.removed, behind=behind)
+    plan_doubles(draft, networks, tuple(step for reached in turns.reached.values() for step in reached.ready))
     return draft.plan()
 
 
-def volume_steps(service: Service, volumes: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """The steps that make the volumes which a service has."""
-    named = (mount.source or "" for mount in service.mounts if mount.kind == "volume")
-    return [step for source in named for step in volumes.get(source, ())]
+@dataclass(slots=True)
+class Turns:
+    """What there is to plan with, and what the services whose turn has come have come to: the steps that remove
+    replicas, by their ids; and by service what its steps come to, these steps, and how many replicas more than wanted
+    exist meanwhile."""
+
+    draft: Draft
+    networks: NetworkRefs
+    volumes: Mapping[str, tuple[str, ...]]
+    works: Mapping[str, ServiceWork]
+    handovers: Handovers
+    rotations: Rotations
+    removed: dict[str, str]
+    reached: dict[str, Reached] = field(default_factory=dict)
+    steps: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    surges: dict[str, int] = field(default_factory=dict)
+
+    def plan(self, name: str, *, needed: bool) -> None:
+        """Add the steps of one service, after those of whoever it waits for; those who hold what it is to have, and
+        cannot wait for it, give way."""
+        draft, observed, first = self.draft, self.rotations.observed, len(self.draft.steps)
+        work = replace(self.works[name], after=self.before(name), balanced=self.balanced(name), needed=needed)
+        giving_way = [one for one in self.handovers.giving_way.get(name, ()) if one.replica.id not in self.removed]
+        stopped = plan_giving_way(draft, giving_way, self.works, self.rotations, work, self.steps)
+        self.rotations = replace(self.rotations, leaving={*self.removed, *(one.replica.id for one in giving_way)})
+        work = replace(work, after=(*work.after, *stopped), pools=self.rotations.pools(name))
+        reached = self.reached[name] = plan_service(draft, work, observed, self.removed)
+        gone = {*self.rotations.leaving, *draft.removals()}
+        others = [one for one in observed.replicas if one.service != name and one.id not in gone]
+        plan_replacements(draft, work, reached, others, self.surges)
+        plan_strays(draft, work.pools, observed.of_service(name))
+        self.removed |= plan_given_way(draft, giving_way, self.works, work, reached.made, first)
+        self.steps[name] = tuple(step.id for step in draft.steps[first:])
+
+    def before(self, name: str) -> tuple[str, ...]:
+        """The steps that have to succeed before a replica of the service may start."""
+        service = self.works[name].service
+        steps = [step for key in service.networks for step in self.networks.after[key]]
+        steps += (
+            step
+            for mount in service.mounts
+            if mount.kind == "volume"
+            for step in self.volumes.get(mount.source or "", ())
+        )
+        steps += dependency_steps(service, self.reached)
+        steps += self.handovers.steps(self.draft, name)
+        return tuple(dict.fromkeys(steps))
+
+    def balanced(self, name: str) -> tuple[str, ...]:
+        """Of a balancer: the steps of the services that it is to balance, or still does."""
+        balanced_by = self.rotations.balanced_by(self.works[name].service)
+        return tuple(step for one in balanced_by for step in self.steps.get(one, ()))
 
 
 def balancers_last(fleet: Fleet, services: Sequence[Service]) -> list[Service]:
