@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -30,6 +31,8 @@ MOST_RESTARTS = 3
 SETTLED_AFTER = 1.0
 """Seconds a replica has to run without a restart where neither HTTP nor a health check tells that it works."""
 LOG_LINES = 10
+KILLED = 128 + signal.SIGKILL
+"""The exit code of what was killed and could not help it."""
 
 
 class Source(Protocol):
@@ -214,7 +217,8 @@ class Readiness:
         """Raise FleetError for a replica that has ended, or that the engine restarts again and again. `restarts` is how
         many there were when it was first seen restarting, None before that; returns the same for the next look."""
         if replica.state in ("exited", "dead") and not is_completed(replica):
-            raise self.ended(action, f"exited with code {replica.exit_code}", self.source.inspect_replica(replica))
+            inspected = self.source.inspect_replica(replica)
+            raise self.ended(action, f"exited with code {replica.exit_code}", replica, inspected)
         if is_completed(replica) and not may_complete(action):
             raise self.failed(action, "exited with code 0 and is not meant to end")
         if replica.state == "restarting":
@@ -222,7 +226,7 @@ class Readiness:
             now = (inspected.restarts if inspected is not None else None) or 0
             restarts = now if restarts is None else restarts
             if now - restarts >= MOST_RESTARTS:
-                raise self.ended(action, f"exits again and again (code {replica.exit_code})", inspected)
+                raise self.ended(action, f"exits again and again (code {replica.exit_code})", replica, inspected)
         return restarts
 
     def restarted(self, action: AwaitReplica, replica: Replica, last: Lack) -> Lack:
@@ -231,14 +235,20 @@ class Readiness:
         times = inspected.restarts if inspected is not None else None
         return Lack(f"{last.told}; it has ended and was started again {counted(times, 'time')}") if times else last
 
-    def ended(self, action: AwaitReplica, what: str, inspected: Replica | None) -> FleetError:
-        """The error for a replica that does not run any more; names the kernel where that has killed it."""
+    def ended(self, action: AwaitReplica, what: str, listed: Replica, inspected: Replica | None) -> FleetError:
+        """The error for a replica that does not run any more; names the kernel where that has killed it, or may have:
+        of a kill that comes with the start, before it is watched, no engine learns (github.com/containerd/containerd
+        pull request 12405)."""
         facts = inspected.inspection if inspected is not None else None
-        if facts is None or not facts.out_of_memory:
+        if facts is not None and facts.out_of_memory:
+            told = "the kernel killed it for want of memory"
+        elif facts is not None and facts.memory and listed.exit_code == KILLED:
+            told = "it was killed, maybe by the kernel for want of memory"
+        else:
             return self.failed(action, what)
         limit = f", its limit is {facts.memory / 2**20:g} MiB" if facts.memory else ""
         cure = f"raise services.{action.service.name}.deploy.resources.limits.memory, or let the server need less"
-        return self.failed(action, f"{what}: the kernel killed it for want of memory{limit}", cure)
+        return self.failed(action, f"{what}: {told}{limit}", cure)
 
     def failed(self, action: AwaitReplica, what: str, cure: str = "") -> FleetError:
         """The error for a replica that did not become ready, with its last log lines."""

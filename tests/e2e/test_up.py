@@ -173,10 +173,13 @@ def test_a_one_shot_service_that_fails_keeps_its_dependent_from_starting(fleet: 
 
 
 def test_a_replica_that_the_kernel_kills_for_want_of_memory_is_told_so(fleet: Project) -> None:
-    greedy = ["sh", "-c", "greed=0123456789; while :; do greed=$$greed$$greed; done"]
-    fleet.write({"web": idle(command=greedy, restart="no", deploy={"resources": {"limits": {"memory": "8m"}}})})
+    """The engine misses a kill that comes with the start; a health check runs when it watches."""
+    greedy = "while [ ! -e /tmp/asked ]; do sleep 0.1; done; greed=0123456789; while :; do greed=$greed$greed; done"
+    health = {"test": ["CMD-SHELL", "touch /tmp/asked; false"], "interval": "0.3s"}
+    limits = {"resources": {"limits": {"memory": "32m"}}}
+    fleet.write({"web": idle(command=shell(greedy), restart="no", healthcheck=health, deploy=limits)})
     done = fleet.up(code=1)
-    assert "exited with code 137: the kernel killed it for want of memory, its limit is 8 MiB" in done.stderr
+    assert "exited with code 137: the kernel killed it for want of memory, its limit is 32 MiB" in done.stderr
     assert "raise services.web.deploy.resources.limits.memory" in done.stderr
 
 

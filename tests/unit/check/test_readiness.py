@@ -45,7 +45,8 @@ class Shown:
         return (replace(self.now, restarts=None),)
 
     def inspect_replica(self, replica: Replica) -> Replica | None:
-        return self.now
+        """To inspection, what is restarting runs."""
+        return replace(self.now, exit_code=None) if self.now.state == "restarting" else self.now
 
     def last_lines(self, container_id: str, count: int) -> tuple[str, ...]:
         return ()
@@ -128,3 +129,25 @@ def test_a_replica_that_the_kernel_killed_for_want_of_memory_is_told_so(state: R
     with pytest.raises(FleetError, match="the kernel killed it for want of memory, its limit is 8 MiB") as caught:
         Readiness(engine, "f", NoBalancer(), timeout=60, stop=threading.Event()).wait(awaited(), lambda detail: None)
     assert "raise services.web.deploy.resources.limits.memory" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("state", ["exited", "restarting"])
+def test_a_replica_with_a_memory_limit_that_was_killed_may_have_been_killed_for_want_of_memory(
+    state: ReplicaState,
+) -> None:
+    """The engine does not tell of a kill that came with the start."""
+    killed = Inspection(memory=8 << 20)
+    lives = (replace(replica_in(state, restarts=count), exit_code=137, inspection=killed) for count in range(9))
+    gate = Readiness(Shown(*lives), "f", NoBalancer(), timeout=60, stop=threading.Event())
+    with pytest.raises(FleetError, match=r"137.*: it was killed, maybe .* for want of memory, its limit") as caught:
+        gate.wait(awaited(), lambda detail: None)
+    assert "raise services.web.deploy.resources.limits.memory" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(("code", "limit"), [(137, None), (1, 8 << 20)])
+def test_nobody_speaks_of_memory_without_a_limit_or_a_kill(code: int, limit: int | None) -> None:
+    ended = replace(replica_in("exited"), exit_code=code, inspection=Inspection(memory=limit))
+    gate = Readiness(Shown(ended), "f", NoBalancer(), timeout=60, stop=threading.Event())
+    with pytest.raises(FleetError, match=f"exited with code {code}; its last log lines") as caught:
+        gate.wait(awaited(), lambda detail: None)
+    assert "memory" not in str(caught.value.hint)
