@@ -1,6 +1,8 @@
 """Fills the table of connections of this network namespace, or empties it: `connections SOURCE DESTINATION fill|flush`.
 
-Entries are made over netlink (nfnetlink, ctnetlink) as "assured", since the kernel throws others out when it is full.
+Entries are made over netlink (nfnetlink, ctnetlink) as "assured", since the kernel throws others out when it is full;
+and of UDP, since it throws out those of TCP that are being closed, too, in a scan now and then while the table is 95 %
+full (net/netfilter/nf_conntrack_core.c, gc_worker).
 """
 
 from __future__ import annotations
@@ -56,8 +58,10 @@ def entry(source: bytes, destination: bytes, ports: tuple[int, int]) -> bytes:
 
 
 def fill(source: bytes, destination: bytes) -> None:
-    """Add entries until the table is full; one that is refused is answered with ENOMEM, which nobody reads."""
-    maximum = int(Path("/proc/sys/net/netfilter/nf_conntrack_max").read_text())
+    """Add entries until the table is full, and of nothing that makes room by itself: of those that others made before,
+    each that goes would let a packet through. One that is refused is answered with ENOMEM, which nobody reads."""
+    flush()
+    maximum = connections("max")
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as netlink:  # NETLINK_NETFILTER
         netlink.bind((0, 0))
         for port in range(20000, 20001 + maximum // CLIENTS):
@@ -66,6 +70,13 @@ def fill(source: bytes, destination: bytes) -> None:
             for first in range(0, CLIENTS, BATCH):
                 clients = (struct.pack(">H", client) for client in range(first, first + BATCH))
                 netlink.sendto(b"".join(template.replace(MARK_BYTES, client) for client in clients), (0, 0))
+    if connections("count") < maximum:
+        sys.exit(f"{connections('count')} connections of at most {maximum}: the table is not full")
+
+
+def connections(which: str) -> int:
+    """How many connections there are in this namespace ("count"), or may be ("max")."""
+    return int(Path(f"/proc/sys/net/netfilter/nf_conntrack_{which}").read_text())
 
 
 def flush() -> None:

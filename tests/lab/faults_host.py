@@ -84,6 +84,8 @@ def shadowed(fleet: Fleet) -> Iterator[None]:
 def conntrack_full(fleet: Fleet) -> Iterator[None]:
     # The maximum is the machine's and must not be changed; the entries are counted for each namespace of its own.
     fill = [sys.executable, str(HERE / "connections.py"), HOST_ADDRESS, OUTSIDE_ADDRESS]
-    fleet.lab.host(*fill, "fill")
-    yield
-    fleet.lab.host(*fill, "flush")
+    try:
+        fleet.lab.host(*fill, "fill")
+        yield
+    finally:
+        fleet.lab.host(*fill, "flush")
