@@ -15,6 +15,7 @@ from fleetctl.errors import FleetError
 from fleetctl.execute import WORKERS, execute
 from fleetctl.lock import fleet_lock
 from fleetctl.net.proc import routed_blocks
+from fleetctl.plan.actions import RemoveReplica, StopReplica
 from fleetctl.plan.images import images_of, plan_images
 from fleetctl.plan.networks import chooses_subnets
 from fleetctl.plan.order import select_services
@@ -142,12 +143,10 @@ def deploy(
             if report.failures or report.interrupted:
                 return report
             observed = work.look(services)
-        woken = wake_balancers(work, observed)
+        woken, observed = with_balancers_awake(work, observed, services)
         report += woken
-        if woken.failures or woken.interrupted:
+        if report.failures or report.interrupted:
             return report
-        if woken.results:
-            observed = work.look(services)
         latest = converge(work, observed, services)
         for service, release in failed_updates(latest, observed, services) if not latest.interrupted else []:
             latest += undo(work, service, release)
@@ -163,19 +162,40 @@ def undo(work: Work, service: Service, release: Release) -> RunReport:
     return report if report.failures or report.interrupted else replace(report, rolled_back=(service.name,))
 
 
-def wake_balancers(work: Work, observed: Observed, *, but: Collection[str] = ()) -> RunReport:
-    """Bring those balancers to run that are paused or, but for those of the services in `but`, which get another
-    release, between two restarts. Before one can be asked who is in its rotation nobody can be taken out of it, and it
-    would come back with replicas that are gone."""
+def with_balancers_awake(work: Work, observed: Observed, services: Sequence[Service]) -> tuple[RunReport, Observed]:
+    """Wake the balancers before the services are planned, and look again. It is no failure where those of the services
+    themselves do not get ready: the plan tells them who runs by then, and waits for them after what they depend on."""
+    if all(one.state in (*AT_REST, "running") for one in balancers_of(work.fleet, observed)):
+        return RunReport(), observed
+    leaving = leavers(plan_replicas(work.fleet, observed, work.order.wishes))
+    woken = forgiven(wake_balancers(work, observed, leaving=leaving), services)
+    return woken, observed if woken.failures or woken.interrupted else work.look(services)
+
+
+def forgiven(report: RunReport, services: Sequence[Service]) -> RunReport:
+    """The same, but the replicas of these services that were waited for in vain are still to be."""
+    waits = [getattr(one.step.action, "service", None) in services for one in report.results]
+    results = [
+        replace(one, status="skipped", error=None) if waited and one.error else one
+        for one, waited in zip(report.results, waits, strict=True)
+    ]
+    return replace(report, results=tuple(results))
+
+
+def wake_balancers(work: Work, observed: Observed, *, leaving: Collection[str]) -> RunReport:
+    """Wake the balancers that are paused, and wait for those between two restarts, but for those whose ids are in
+    `leaving`: nothing else becomes of them than was asked for. Before one can be asked who is in its rotation nobody
+    can be taken out of it, and it would come back with replicas that are gone."""
     balancers = balancers_of(work.fleet, observed)
-    woken = work.run(plan_wake(work.fleet, [one for one in balancers if one.state == "paused"]))
-    hung = {one.service for one in balancers if one.state not in (*AT_REST, "running", "paused")} - {*but}
-    if not hung or woken.failures or woken.interrupted:
-        return woken
-    wishes = Wishes(services=tuple(sorted(hung)), dependencies=False, grace=work.order.wishes.grace)
-    # They need not be among those that the run was asked for, so their images have not been looked for.
-    seen = work.look(select_services(work.fleet, hung, dependencies=False))
-    return woken + work.run(plan_replicas(work.fleet, seen, wishes))
+    paused = [one for one in balancers if one.state == "paused"]
+    hung = [one for one in balancers if one.state == "restarting" and one.id not in leaving]
+    return work.run(Plan(plan_wake(work.fleet, paused).steps + plan_wait(work.fleet, hung).steps))
+
+
+def leavers(plan: Plan) -> set[str]:
+    """The ids of the replicas that a plan stops or removes, if only where something fails."""
+    actions = (step.action for step in plan.steps)
+    return {one.replica.id for one in actions if isinstance(one, StopReplica | RemoveReplica) and one.replica.id}
 
 
 def converge(work: Work, observed: Observed, services: Sequence[Service]) -> RunReport:
@@ -219,7 +239,8 @@ def roll_back(
         work = Work(fleet, engine, balancers, listener, order, stop, prepare)
         observed = work.look()
         releases = [(service, former_release(observed, service)) for service in services]
-        report = wake_balancers(work, observed, but=order.wishes.services)
+        returning = {one.id for service in services for one in observed.of_service(service.name)}
+        report = wake_balancers(work, observed, leaving=returning)
         for service, release in releases:
             if report.failures or report.interrupted:
                 break
