@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.e2e.project import PATIENCE, Project, idle, server, wait_for
+from tests.e2e.project import PATIENCE, Json, Project, idle, server, wait_for
 
 NEVER_READY = {"x-fleet": {"http": {"port": 8081}}}
 
@@ -139,3 +139,21 @@ def test_a_reader_that_goes_away_is_no_error_worth_words(fleet: Project, command
     assert process.stderr is not None
     assert [line for line in process.stderr if not line.startswith("warning: ")] == []
     assert process.wait(30) == 141
+
+
+def test_an_update_that_was_broken_off_does_not_cost_the_container_that_was_stopped_for_it(fleet: Project) -> None:
+    """Its successor, which ends again and again, is tried before anything goes."""
+    first: Json = {"deploy": {"update_config": {"order": "stop-first"}}, "restart": "always"}
+    fleet.write({"web": server(1, **first)})
+    fleet.up()
+    before = fleet.ids()
+    fleet.write({"web": server(1, before="exit 9", **first)})
+    process = fleet.popen("up", "--timeout", "1")
+    wait_for("the successor has ended", lambda: fleet.states().get("web-1.next") == "restarting")
+    process.send_signal(signal.SIGINT)
+    assert fleet.finish(process).code == 130
+    assert fleet.states().items() >= {"web-1": "exited"}.items()
+    done = fleet.up("--wait-timeout", "3", code=1)
+    assert f"error: {fleet.name}-web-1.next " in done.stderr
+    assert fleet.ids() == before
+    assert fleet.states() == {"web-1": "running"}
