@@ -10,10 +10,8 @@ from shlex import quote
 from fleetctl.diagnosis import shell
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, finding
 from fleetctl.state.network import Listener
-from fleetctl.state.observed import Inspection, Replica
+from fleetctl.state.observed import STOPPED_BY_SIGNAL, Inspection, Replica
 
-STOPPED_BY_SIGNAL = (143, 137, 0)
-"""Exit codes of a server that was asked to end: SIGTERM, SIGKILL, or its own clean end."""
 CANNOT_RUN = (126, 127)
 """Exit codes for a command that cannot be executed or does not exist (docker run(1))."""
 AROUND = timedelta(seconds=20)

@@ -7,13 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fleetctl.plan.actions import Delay, RemoveReplica, RenameReplica, StopReplica, Tally
+from fleetctl.plan.kept import lost_network
 from fleetctl.plan.launch import Launch, Outdated, Reached, ServiceWork, plan_comeback, plan_launch, ref
+from fleetctl.plan.order import is_one_shot
 from fleetctl.plan.rotation import plan_leave, plan_retreat
 from fleetctl.plan.steps import Draft
 from fleetctl.plan.subnets import spare_addresses
 from fleetctl.plan.teardown import plan_removal
 from fleetctl.spec.model import PortMapping, Service
-from fleetctl.state.observed import ANYWHERE, AT_REST, Replica
+from fleetctl.state.observed import ANYWHERE, AT_REST, STOPPED_BY_SIGNAL, Replica
 
 NEXT = ".next"
 """Ending of a container's name while it waits to take over from the old one of the same number."""
@@ -48,9 +50,10 @@ def plan_replacements(
         after, behind = (*reached.cleared, *after), (*behind, *work.balanced, *first)
         for old in outdated[start : start + size]:
             turn = Turn(old, after=(*after, *old.after), behind=behind)
-            if old.replica.state in AT_REST:
+            stopped = was_stopped(work, old.replica)
+            if old.replica.state in AT_REST and not stopped:
                 replaced.append(replace_removed(draft, work, turn, reached))
-            elif stop_first:
+            elif stop_first or stopped:
                 replaced.append(replace_stopped(draft, work, turn, reached))
             else:
                 replaced.append(replace_running(draft, work, turn, reached))
@@ -124,17 +127,19 @@ def replace_running(draft: Draft, work: ServiceWork, turn: Turn, reached: Reache
 
 
 def replace_stopped(draft: Draft, work: ServiceWork, turn: Turn, reached: Reached) -> Replacement:
-    """The same where the old one is stopped before the new one starts. It is there until the new one serves: where
-    that fails it is started again."""
+    """The same where the old one is stopped before the new one starts, or was stopped. It is there until the new one
+    serves: where that fails it is started again."""
     replica, because, pools = turn.old.replica, turn.old.because, work.pools
     label = work.label(replica.number)
     # It serves while its successor has to wait.
     before = (*work.after, *turn.after) if replica.state == "running" else turn.after
     first = len(draft.steps)
     after, behind = plan_leave(draft, pools, replica, because, after=before, behind=turn.behind)
-    stopped = draft.add(StopReplica(ref(replica), grace=work.wishes.grace), because, after=after, behind=behind)
+    if replica.state not in AT_REST:
+        stop = StopReplica(ref(replica), grace=work.wishes.grace)
+        after, behind = (draft.add(stop, because, after=after, behind=behind),), ()
     leaving = tuple(step.id for step in draft.steps[first:])
-    launch = plan_successor(draft, work, turn, reached, after=(stopped,))
+    launch = plan_successor(draft, work, turn, reached, after=after, behind=behind)
     gives_way = f"it did not become ready; {replica.name} is started again"
     removed = plan_retreat(draft, pools, label, launch.replica, launch.trials, gives_way)
     failed = (*leaving, launch.create, *launch.before_start, launch.start, *launch.trials)
@@ -152,6 +157,13 @@ def replace_removed(draft: Draft, work: ServiceWork, turn: Turn, reached: Reache
     reached.started.append(launch.start)
     reached.ready.append(launch.ready)
     return Replacement(launch.serving, launch.serving, (launch.serving,))
+
+
+def was_stopped(work: ServiceWork, replica: Replica) -> bool:
+    """Whether it is at rest because it was asked to end, say by an update that was broken off, and would start again.
+    One that has crashed is of no use."""
+    ended = replica.state == "exited" and replica.exit_code in STOPPED_BY_SIGNAL
+    return ended and lost_network(work, replica) is None and not is_one_shot(work.fleet, work.service)
 
 
 def plan_successor(

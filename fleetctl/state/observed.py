@@ -12,6 +12,8 @@ from fleetctl.state.rotation import Rotation
 ReplicaState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 AT_REST: tuple[ReplicaState, ...] = ("created", "exited", "dead", "removing")
 """The states in which nothing of a container runs."""
+STOPPED_BY_SIGNAL = (143, 137, 0)
+"""Exit codes of a server that was asked to end: SIGTERM, SIGKILL, or its own clean end."""
 Health = Literal["none", "starting", "healthy", "unhealthy"]
 
 

@@ -143,3 +143,19 @@ def test_a_balancer_that_comes_back_knows_who_was_replaced_meanwhile(tmp_path: P
     (web,) = (one for one in engine.replicas.values() if one.service == "web")
     (servers,) = engine.pools[old].values()
     assert [server.container_id for server in servers.values()] == [web.id[:12]]
+
+
+@pytest.mark.parametrize("steps", [("stop",), ("stop", "create")], ids=["no successor yet", "one that never ran"])
+def test_an_old_one_that_was_asked_to_end_serves_again_where_its_successor_fails(
+    steps: tuple[str, ...], tmp_path: Path
+) -> None:
+    former = released(tmp_path, "1")
+    fleet = released(tmp_path, "2")
+    engine, old = broken_off(former, fleet, None, steps=steps)
+    assert engine.replicas[old].state == "exited"
+    report = deploy(engine, fleet, unready=["f-web-1.next"])
+    assert [result.step.id for result in report.failures] == ["await f-web-1.next"]
+    assert states(engine) == {"f-web-1": "running"}
+    assert engine.replicas[old].state == "running"
+    assert not deploy(engine, fleet).failures
+    assert not make_plan(engine, fleet)
