@@ -9,6 +9,7 @@ from typing import Protocol
 
 from fleetctl.balancer.driver import Balancers
 from fleetctl.balancer.live import Host as BalancerHost
+from fleetctl.check.last_words import bound_to_go
 from fleetctl.check.readiness import Readiness
 from fleetctl.engine.base import Engine
 from fleetctl.errors import FleetError
@@ -269,7 +270,14 @@ class Work:
         """Execute one plan."""
         if self.prepare is not None:
             self.prepare(plan)
-        gate = Readiness(self.engine, self.fleet.name, self.balancers, timeout=self.order.wait_timeout, stop=self.stop)
+        gate = Readiness(
+            self.engine,
+            self.fleet.name,
+            self.balancers,
+            timeout=self.order.wait_timeout,
+            stop=self.stop,
+            going=bound_to_go(plan),
+        )
         return execute(
             plan, self.engine, gate, self.balancers, self.listener, workers=self.order.workers, stop=self.stop
         )

@@ -7,8 +7,14 @@ from fleetctl.spec.model import HttpSettings, Service
 REFUSALS = ("read-only file system", "operation not permitted", "permission denied", "errno 30", "errno 13", "errno 1]")
 
 
-def next_step(service: Service, cure: str, lines: tuple[str, ...]) -> str:
-    """What to do next; where the log shows that the restricted baseline refused something, the line that opts out."""
+CURE_OF_RELAPSE = (
+    "it was ready before, so where it listens and what it is asked are right: find out what became of it since"
+)
+
+
+def next_step(service: Service, cure: str, lines: tuple[str, ...], *, stays: bool) -> str:
+    """What to do next; where the log shows that the restricted baseline refused something, the line that opts out. The
+    rest of the log is to be had only of a container that `stays`."""
     told = next((line.strip() for line in lines if any(word in line.lower() for word in REFUSALS)), None)
     if told is not None and service.baseline == "restricted":
         return (
@@ -16,7 +22,8 @@ def next_step(service: Service, cure: str, lines: tuple[str, ...]) -> str:
             f"allow just what it needs in services.{service.name} (tmpfs, user, cap_add, read_only: false), "
             "or opt out: x-fleet: {baseline: compatible}"
         )
-    return cure or f"see all of it with 'fleetctl logs {service.name}', mend the cause, and run 'fleetctl up' again"
+    see = f"see all of it with 'fleetctl logs {service.name}', " if stays else ""
+    return cure or f"{see}mend the cause, and run 'fleetctl up' again"
 
 
 def cure_of_silence(service: Service, http: HttpSettings) -> str:

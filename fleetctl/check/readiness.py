@@ -5,18 +5,18 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from fleetctl.check.cures import cure_of_refusal, cure_of_silence, next_step
+from fleetctl.check.cures import CURE_OF_RELAPSE, cure_of_refusal, cure_of_silence
 from fleetctl.check.http import fetch
+from fleetctl.check.last_words import Logs, last_words
 from fleetctl.check.reach import address_of, why_unreachable
 from fleetctl.errors import FleetError
 from fleetctl.plan.actions import AwaitReplica
 from fleetctl.plan.launch import awaits_health
-from fleetctl.spec.model import Service
 from fleetctl.spec.wording import counted
 from fleetctl.state.observed import Replica
 
@@ -30,12 +30,11 @@ MOST_RESTARTS = 3
 """A replica that the engine has restarted this often while it is waited for is given up."""
 SETTLED_AFTER = 1.0
 """Seconds a replica has to run without a restart where neither HTTP nor a health check tells that it works."""
-LOG_LINES = 10
 KILLED = 128 + signal.SIGKILL
 """The exit code of what was killed and could not help it."""
 
 
-class Source(Protocol):
+class Source(Logs, Protocol):
     """What readiness needs of an engine."""
 
     host: str | None
@@ -43,7 +42,6 @@ class Source(Protocol):
 
     def observe_replicas(self, fleet_name: str, container_id: str | None = None) -> tuple[Replica, ...]: ...
     def inspect_replica(self, replica: Replica) -> Replica | None: ...
-    def last_lines(self, container_id: str, count: int) -> tuple[str, ...]: ...
 
 
 class Rotations(Protocol):
@@ -84,16 +82,25 @@ class Lack:
 
 class Readiness:
     """Waits for replicas of one fleet, many at a time from many threads; looks at the engine once for all of them.
-    `timeout` is how long one replica may take, in seconds; `stop` ends every wait early."""
+    `timeout` is how long one replica may take, in seconds; `stop` ends every wait early; `going` are the steps that
+    make containers which are removed again where they do not become ready."""
 
     def __init__(
-        self, source: Source, fleet_name: str, rotations: Rotations, *, timeout: float, stop: threading.Event
+        self,
+        source: Source,
+        fleet_name: str,
+        rotations: Rotations,
+        *,
+        timeout: float,
+        stop: threading.Event,
+        going: Collection[str] = (),
     ) -> None:
         self.source = source
         self.fleet_name = fleet_name
         self.rotations = rotations
         self.timeout = timeout
         self.stop = stop
+        self.going = going
         self._lock = threading.Lock()
         self._latest = Look(float("-inf"))
 
@@ -117,21 +124,23 @@ class Readiness:
             verdict = self.judge(action, replica)
             if verdict is None and is_mute(action, replica):
                 life, verdict = self.settle(replica, life)
+            relapsed = verdict is not None and ready_since is not None and action.monitor > 0
             if verdict is None:
                 if ready_since is None:
-                    ready_since, pause = time.monotonic(), ASK_EVERY
+                    ready_since, pause, action = time.monotonic(), ASK_EVERY, replace(action, seen=True)
                 if not action.completed and time.monotonic() - ready_since >= stay:
                     return
                 progress("ready, monitored" if action.monitor else "ready")
             else:
-                if ready_since is not None and action.monitor:
-                    raise self.failed(action, f"did not stay ready: {verdict.told}", verdict.cure)
                 ready_since, last = None, verdict
                 progress(verdict.told)
-            if time.monotonic() > deadline + (stay if ready_since else 0):
-                last = self.restarted(action, replica, last)
-                still = "has not completed" if action.completed else f"is not ready: {last.told}"
-                raise self.failed(action, f"{still} (waited {self.timeout:g} s)", "" if action.completed else last.cure)
+            if relapsed or time.monotonic() > deadline + (stay if ready_since else 0):
+                # Whatever came of the question, the container may have ended while it was asked.
+                replica = find(action, self.look_at_one(action))
+                self.refuse_hopeless(action, replica, restarts)
+                if is_completed(replica):
+                    return
+                raise self.given_up(action, replica, last, relapsed=relapsed)
             self.stop.wait(pause)
             pause = min(pause * 1.3, ASK_SELDOM)
             if look.age > LOOK_EVERY:
@@ -139,7 +148,7 @@ class Readiness:
 
     def look_at_one(self, action: AwaitReplica) -> Look:
         """The first look, which has to be newer than the replica's start: at this one only, since many replicas start
-        one soon after the other, and a list of all of them for each would cost more than the starts."""
+        one soon after the other, and a list of all of them for each would cost more than the starts. So is the last."""
         at = time.monotonic()
         return Look(at, self.source.observe_replicas(self.fleet_name, action.replica.id))
 
@@ -174,10 +183,11 @@ class Readiness:
             return Lack(told) if told else None
         if replica.health == "starting" and (awaits_health(service) or service.http is None):
             return Lack("its health check has not passed yet")
-        return self.ask(service, replica)
+        return self.ask(action, replica)
 
-    def ask(self, service: Service, replica: Replica) -> Lack | None:
+    def ask(self, action: AwaitReplica, replica: Replica) -> Lack | None:
         """None when the health path answers with success, or when the service does not speak HTTP."""
+        service = action.service
         if service.http is None:
             return None
         host = self.source.host
@@ -194,7 +204,8 @@ class Readiness:
             )
         reply = fetch(*address, service.http.health_path, timeout=min(ASK_TIMEOUT, self.timeout))
         if reply.refused:
-            return Lack(f"nothing listens on {address[0]}:{address[1]} yet", cure_of_silence(service, service.http))
+            when = "any more" if action.seen else "yet"
+            return Lack(f"nothing listens on {address[0]}:{address[1]} {when}", cure_of_silence(service, service.http))
         if reply.answered:
             return None
         if reply.error is not None:
@@ -229,6 +240,16 @@ class Readiness:
                 raise self.ended(action, f"exits again and again (code {replica.exit_code})", replica, inspected)
         return restarts
 
+    def given_up(self, action: AwaitReplica, replica: Replica, last: Lack, *, relapsed: bool) -> FleetError:
+        """The error for a replica whose time is up, or that was ready and is not any more."""
+        lack = self.restarted(action, replica, last)
+        if relapsed:
+            return self.failed(action, f"did not stay ready: {lack.told}", CURE_OF_RELAPSE)
+        waited = f"(waited {self.timeout:g} s)"
+        if action.completed:
+            return self.failed(action, f"has not completed {waited}")
+        return self.failed(action, f"is not ready: {lack.told} {waited}", last.cure)
+
     def restarted(self, action: AwaitReplica, replica: Replica, last: Lack) -> Lack:
         """What a replica lacks; of one that was made for this, with how often it has ended, which explains the rest."""
         inspected = self.source.inspect_replica(replica) if action.replica.made_by else None
@@ -251,11 +272,7 @@ class Readiness:
         return self.failed(action, f"{what}: {told}{limit}", cure)
 
     def failed(self, action: AwaitReplica, what: str, cure: str = "") -> FleetError:
-        """The error for a replica that did not become ready, with its last log lines."""
-        name = action.replica.name
-        lines = self.source.last_lines(action.replica.id or "", LOG_LINES)
-        told = "\n".join(f"    {line}" for line in lines) if lines else "    (it has logged nothing)"
-        return FleetError(f"{name} {what}; its last log lines:\n{told}", hint=next_step(action.service, cure, lines))
+        return last_words(self.source, action, self.going, what, cure)
 
 
 def is_mute(action: AwaitReplica, replica: Replica) -> bool:

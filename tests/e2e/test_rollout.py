@@ -101,6 +101,7 @@ def test_a_release_that_does_not_start_leaves_the_old_set_and_tells_its_last_wor
         done = fleet.up(code=1)
     assert "exited with code 3" in done.stderr or "exits again and again (code 3)" in done.stderr
     assert "cannot open the database" in done.stderr
+    assert "fleetctl logs" not in done.stderr, "its log goes with its container"
     assert fleet.ids() == before, "the old replicas are there, and nothing of the new release"
     assert fleet.states() == {"web-1": "running", "web-2": "running"}
     assert not [event for event in events if event["Actor"]["ID"] in before.values()], "nobody touched them"

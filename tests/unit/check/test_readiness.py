@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from fleetctl.check.last_words import bound_to_go
 from fleetctl.check.readiness import LOOK_EVERY, Readiness
 from fleetctl.errors import EngineUnreachable, FleetError
 from fleetctl.plan.actions import AwaitReplica, Ref
 from fleetctl.spec.model import HttpSettings, Service
 from fleetctl.state.observed import Endpoint, Inspection, Replica, ReplicaState
+from tests.fakes.memory_engine import MemoryEngine
+from tests.fakes.ports import free_port
 from tests.fakes.round_robin import RoundRobin, says
+from tests.unit.plan.story import deploy, make_plan, provide_images, read_fleet
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 SERVICE = Service("web", "image")
@@ -34,6 +40,7 @@ class Shown:
     """An engine that shows one replica's states one after the other, the last of them for ever."""
 
     host: str | None = None
+    log: tuple[str, ...] = ()
 
     def __init__(self, *states: Replica) -> None:
         self.states = list(states)
@@ -49,7 +56,7 @@ class Shown:
         return replace(self.now, exit_code=None) if self.now.state == "restarting" else self.now
 
     def last_lines(self, container_id: str, count: int) -> tuple[str, ...]:
-        return ()
+        return self.log[-count:]
 
 
 class NoBalancer:
@@ -151,3 +158,64 @@ def test_nobody_speaks_of_memory_without_a_limit_or_a_kill(code: int, limit: int
     with pytest.raises(FleetError, match=f"exited with code {code}; its last log lines") as caught:
         gate.wait(awaited(), lambda detail: None)
     assert "memory" not in str(caught.value.hint)
+
+
+MADE = AwaitReplica(Ref("f-web-1.next", id="f-web-1", made_by="create f-web-1.next"), SERVICE)
+
+
+def refusal(gate: Readiness, action: AwaitReplica) -> FleetError:
+    """What a wait ends with that cannot end well."""
+    with pytest.raises(FleetError) as caught:
+        gate.wait(action, lambda detail: None)
+    return caught.value
+
+
+@pytest.mark.parametrize(("going", "lines"), [((), 10), (("create f-web-1.next",), 30)])
+def test_of_a_container_that_goes_more_of_the_log_is_told_and_no_way_to_the_rest(
+    going: tuple[str, ...], lines: int
+) -> None:
+    """There is none: 'fleetctl logs' would find nothing."""
+    engine = Shown(replica_in("exited"))
+    engine.log = tuple(f"line {number}" for number in range(99))
+    error = refusal(Readiness(engine, "f", NoBalancer(), timeout=60, stop=threading.Event(), going=going), MADE)
+    assert error.message.count("\n    line ") == lines
+    assert ("fleetctl logs" in str(error.hint)) == (not going)
+    assert "mend the cause, and run 'fleetctl up' again" in str(error.hint)
+
+
+def test_a_failed_successor_goes_and_one_that_is_made_where_none_was_stays(tmp_path: Path) -> None:
+    engine = MemoryEngine()
+    for release, replicas in (("1", 1), ("2", 2)):
+        services = {"web": {"image": "app", "environment": {"RELEASE": release}, "deploy": {"replicas": replicas}}}
+        fleet = read_fleet({"services": services}, tmp_path)
+        provide_images(engine, fleet)
+        plan = make_plan(engine, fleet)
+        assert bound_to_go(plan) == ({"create f-web-1.next"} if release == "2" else set())
+        assert {step.id for step in plan.steps} >= {f"create f-web-{number}" for number in range(replicas, 0, -2)}
+        assert not deploy(engine, fleet).failures
+
+
+def test_what_ended_while_it_was_asked_is_told_to_have_ended() -> None:
+    """A question that nobody is left to answer takes until the deadline."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        there = {"lan": Endpoint("lan", "lan", ipv4="127.0.0.1")}
+        ended = replace(replica_in("exited"), exit_code=0)
+        engine = Shown(replace(replica_in("running"), endpoints=there), ended)
+        gate = Readiness(engine, "f", NoBalancer(), timeout=0.3, stop=threading.Event())
+        error = refusal(gate, awaited(service=replace(SERVICE, http=HttpSettings(mute.getsockname()[1]))))
+    assert "exited with code 0 and is not meant to end" in error.message
+
+
+def test_a_server_that_was_ready_and_died_is_not_told_to_listen_elsewhere() -> None:
+    http = HttpSettings(free_port())
+    there = {"lan": Endpoint("lan", "lan", ipv4="127.0.0.1")}
+    engine = Shown(replace(replica_in("running"), endpoints=there))
+    gate = Readiness(engine, "f", NoBalancer(), timeout=0.5, stop=threading.Event())
+    action = awaited(service=replace(SERVICE, http=http))
+    error = refusal(gate, action)
+    assert "is not ready: nothing listens on" in error.message
+    assert "0.0.0.0" in str(error.hint)
+    error = refusal(gate, replace(action, seen=True, monitor=5.0))
+    assert f"did not stay ready: nothing listens on 127.0.0.1:{http.port} any more" in error.message
+    assert "0.0.0.0" not in str(error.hint)
+    assert "it was ready before" in str(error.hint)
