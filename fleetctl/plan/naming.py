@@ -54,11 +54,13 @@ VERBS: Mapping[type, str] = {
     AddServer: "add server",
     DrainServer: "drain server",
 }
+WATCH = "watch"
 
 
 def verb(action: Action) -> str:
-    """The action's name for people and for `plan --format json`, stable."""
-    return VERBS[type(action)]
+    """The action's name for people and for `plan --format json`, stable. Who was seen ready is awaited once more, and
+    counted once."""
+    return WATCH if isinstance(action, AwaitReplica) and action.seen else VERBS[type(action)]
 
 
 def names(action: Action) -> tuple[str, ...]:

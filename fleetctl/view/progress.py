@@ -28,6 +28,7 @@ PAST = {
     "stop": "stopped",
     "remove": "removed",
     "await": "ready",
+    "watch": "watched",
     "restart": "restarted",
     "unpause": "unpaused",
     "rename": "renamed",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fleetctl.plan.actions import PullImage
+from fleetctl.plan.actions import AwaitReplica, PullImage, Ref
 from fleetctl.plan.outcome import Event
 from fleetctl.plan.steps import Plan, Step
+from fleetctl.spec.model import Service
 from fleetctl.view.progress import Progress, done_text
 
 
@@ -26,3 +27,13 @@ def test_what_was_done_is_told_in_the_past_also_where_a_verb_has_two_words() -> 
         "out of rotation",
         "stopped",
     ]
+
+
+def test_who_is_watched_after_it_was_ready_is_not_counted_as_ready_again() -> None:
+    """Or three replicas would be "ready 6"."""
+    progress = Progress()
+    for seen in (False, True):
+        for number in range(3):
+            action = AwaitReplica(Ref(f"f-web-{number}"), Service("web", "i"), monitor=1.0, seen=seen)
+            progress(Event(Step(f"{number} {seen}", action, "a test"), "done"))
+    assert progress.summary().startswith("ready 3, watched 3 in ")
