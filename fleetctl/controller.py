@@ -14,7 +14,7 @@ from fleetctl.check.readiness import Readiness
 from fleetctl.engine.base import Engine
 from fleetctl.errors import FleetError
 from fleetctl.execute import WORKERS, execute
-from fleetctl.lock import fleet_lock
+from fleetctl.lock import fleet_lock, other_run
 from fleetctl.net.proc import routed_blocks
 from fleetctl.plan.actions import RemoveReplica, StopReplica
 from fleetctl.plan.images import images_of, plan_images
@@ -88,9 +88,12 @@ def look(
 
 
 def preview(fleet: Fleet, engine: Host, order: Order | None = None) -> Plan:
-    """What deploy would do, and why; looks and never writes. An image that would be built counts as a new one."""
+    """What deploy would do, and why; looks and never writes. An image that would be built counts as a new one. Tells
+    of a run that is under way: what that one has yet to do looks as if an earlier one had left it."""
     order = order or Order()
     services = chosen_services(fleet, order)
+    run = other_run(engine.endpoint, fleet.name)
+    under_way = () if run is None else (f"{run}: what it has yet to do is in this plan, too, with other reasons",)
     with Balancers(engine, fleet.name) as balancers:
         observed = look(fleet, engine, balancers, images_of(services))
     images = decide_images(fleet, engine, observed, services, order)
@@ -101,7 +104,7 @@ def preview(fleet: Fleet, engine: Host, order: Order | None = None) -> Plan:
     }
     foreseen = replace(observed, images={**observed.images, **pending})
     replicas = plan_replicas(fleet, foreseen, order.wishes)
-    return Plan(images.steps + replicas.steps, images.notices + replicas.notices)
+    return Plan(images.steps + replicas.steps, under_way + images.notices + replicas.notices)
 
 
 def decide_images(fleet: Fleet, engine: Engine, observed: Observed, services: Sequence[Service], order: Order) -> Plan:

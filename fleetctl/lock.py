@@ -18,6 +18,10 @@ SHARED = Path("/run/lock")
 """For lock files of all users, emptied at boot (file-hierarchy(7) of systemd; Debian has it without systemd, too)."""
 ATTEMPTS = 100
 """How often a lock file may be removed just when it is taken, as each holder does at its end."""
+CAREFUL = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""How a lock file is opened: without following links or waiting for the other end of a pipe."""
+LOCKS = Path("/proc/locks")
+"""All locks that the kernel knows (proc_locks(5))."""
 HINT = "remove it, or set FLEET_LOCK_DIR to a directory that only you can write to"
 
 
@@ -38,6 +42,32 @@ def fleet_lock(endpoint: str, fleet_name: str, doing: str) -> Iterator[None]:
                 remove(path, descriptor)
             return
     raise FleetError(f"cannot take the lock {path}: somebody keeps removing it", hint="set FLEET_LOCK_DIR")
+
+
+def other_run(endpoint: str, fleet_name: str) -> str | None:
+    """Who works on the fleet right now, as a sentence; None where nobody does, as far as this host knows. Only looks:
+    to take the lock, if only to share it, would turn away a run that begins at that moment."""
+    with suppress(OSError):
+        descriptor = os.open(lock_path(endpoint, fleet_name), os.O_RDONLY | CAREFUL)
+        try:
+            if is_locked(os.fstat(descriptor), LOCKS.read_text()):
+                return describe_holder(descriptor, fleet_name)
+        finally:
+            os.close(descriptor)
+    return None
+
+
+def is_locked(file: os.stat_result, locks: str) -> bool:
+    """Whether somebody holds the file's lock alone, as in "1: FLOCK  ADVISORY  WRITE 420 fe:00:1466 0 EOF"."""
+    place = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
+    held = (line.split()[1:6] for line in locks.splitlines())
+    return any(words[:3] == ["FLOCK", "ADVISORY", "WRITE"] and words[4] == place for words in held)
+
+
+def describe_holder(descriptor: int, fleet_name: str) -> str:
+    """Who has the lock, with what it has written into the file."""
+    holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+    return f"another run works on fleet {fleet_name}{f' ({holder})' if holder else ''}"
 
 
 def lock_path(endpoint: str, fleet_name: str) -> Path:
@@ -77,18 +107,16 @@ def opened(path: Path) -> Iterator[int]:
 
 
 def open_lock(path: Path) -> int:
-    """Open without following links or waiting for the other end of a pipe. What exists is opened without O_CREAT, which
-    a sticky directory may refuse on another user's file (proc(5), protected_regular), and where it must not be written
-    for reading only, which flock(2) allows."""
-    careful = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    """Open what exists without O_CREAT, which a sticky directory may refuse on another user's file (proc(5),
+    protected_regular), and where it must not be written for reading only, which flock(2) allows."""
     for _ in range(ATTEMPTS):
         try:
             try:
-                return os.open(path, os.O_RDWR | careful)
+                return os.open(path, os.O_RDWR | CAREFUL)
             except PermissionError:
-                return os.open(path, os.O_RDONLY | careful)
+                return os.open(path, os.O_RDONLY | CAREFUL)
             except FileNotFoundError:
-                made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | careful, 0o644)
+                made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | CAREFUL, 0o644)
                 os.fchmod(made, 0o644)  # whatever the umask: others have to be able to find it held
                 return made
         except FileExistsError:
@@ -108,11 +136,8 @@ def take(descriptor: int, fleet_name: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
-        raise LockHeld(
-            f"another run works on fleet {fleet_name}{f' ({holder})' if holder else ''}",
-            hint="wait until it is through and run the command again",
-        ) from None
+        told = describe_holder(descriptor, fleet_name)
+        raise LockHeld(told, hint="wait until it is through and run the command again") from None
 
 
 def is_at(path: Path, descriptor: int) -> bool:

@@ -47,6 +47,7 @@ def command(
 ) -> None:
     """List the replicas with their addresses and the identity each of them gives right now; where the fleet has a
     balancer, with whether they are in its rotation, too."""
+    from fleetctl.lock import other_run
     from fleetctl.view.documents import replicas_document, show_document
     from fleetctl.view.tables import show_replicas
     from fleetctl.view.terminal import write
@@ -54,6 +55,7 @@ def command(
     wanted = parse_filters(filters)
     fleet = source.load_name()
     with opened() as engine:
+        run = other_run(engine.endpoint, fleet.name)
         everything = engine.observe_replicas(fleet.name)
         chosen = select_replicas(fleet, everything, names)
         by_status = any(key == "status" for key, _ in wanted)
@@ -79,9 +81,12 @@ def command(
     shown = {name: standing or "-" for name, standing in standings.items()} if standings is not None else None
     identities = {name: identity or "-" for name, identity in instances.items()}
     show_replicas(replicas, identities, full=no_trunc, standings=shown)
-    tell_drift(fleet, everything, names, shown=replicas)
+    drift = find_drift(fleet, everything, names)
     if told is not None and pools is not None:
-        tell_rotation_drift(everything, told, pools, names)
+        drift += find_rotation_drift(everything, told, pools, names)
+    tell_drift(drift, run)
+    if not names:
+        tell_hidden(everything, shown=replicas)
 
 
 def parse_filters(filters: Iterable[str]) -> list[tuple[str, str]]:
@@ -133,12 +138,31 @@ def stand(replicas: Sequence[Replica], pools: Mapping[str, Pools | None]) -> dic
     return {replica.name: standing(pools.get(replica.service), replica) for replica in replicas}
 
 
-def tell_drift(fleet: Fleet, everything: Sequence[Replica], names: Sequence[str], *, shown: Sequence[Replica]) -> None:
-    """Say on stderr where what runs is not what the file asks for."""
+def tell_drift(drift: Sequence[str], run: str | None) -> None:
+    """Say on stderr where what runs is not what the file asks for, and whether a run may be about to change that."""
+    from fleetctl.view.terminal import warn
+
+    if drift and run is not None:
+        warn(f"{run}: until it is through, what follows may be its doing")
+    for told in drift:
+        warn(told)
+
+
+def tell_hidden(everything: Sequence[Replica], *, shown: Sequence[Replica]) -> None:
+    """Say how many replicas are not in the table since they do not run."""
+    from fleetctl.view.terminal import note
+
+    hidden = len([replica for replica in everything if replica.state in AT_REST and replica not in shown])
+    if hidden:
+        note(f"({hidden} not running; -a shows {'it' if hidden == 1 else 'them'})")
+
+
+def find_drift(fleet: Fleet, everything: Sequence[Replica], names: Sequence[str]) -> list[str]:
+    """Where what runs is not what the file asks for."""
     from fleetctl.plan.order import has_done_its_work
     from fleetctl.spec.wording import counted
-    from fleetctl.view.terminal import note, warn
 
+    drift = []
     for service in fleet.services.values():
         if names and service.name not in names:
             continue
@@ -148,32 +172,38 @@ def tell_drift(fleet: Fleet, everything: Sequence[Replica], names: Sequence[str]
         if running + done != service.replicas:
             found = f"{running} running, {done} done" if done else f"{running} running"
             wanted = counted(service.replicas, "replica")
-            warn(f"{service.name}: the file asks for {wanted}, {found}; 'fleetctl up' makes it so")
-    orphans = sorted({replica.service for replica in everything} - {*fleet.services, *fleet.inactive})
+            drift.append(f"{service.name}: the file asks for {wanted}, {found}; 'fleetctl up' makes it so")
+    orphans = ", ".join(sorted({replica.service for replica in everything} - {*fleet.services, *fleet.inactive}))
     if orphans and fleet.services:
-        warn(f"services that are not in the file: {', '.join(orphans)}; 'fleetctl up --remove-orphans' removes them")
-    hidden = len([replica for replica in everything if replica.state in AT_REST and replica not in shown])
-    if hidden and not names:
-        note(f"({hidden} not running; -a shows {'it' if hidden == 1 else 'them'})")
+        drift.append(f"services that are not in the file: {orphans}; 'fleetctl up --remove-orphans' removes them")
+    return drift
 
 
-def tell_rotation_drift(
+def find_rotation_drift(
     everything: Sequence[Replica], told: Told, pools: Mapping[str, Pools | None], names: Sequence[str]
-) -> None:
-    """Say on stderr where balancers do not do what the file asks for: with a replica that runs, or at all."""
+) -> list[str]:
+    """Where balancers do not do what the file asks for: with a replica that runs, or at all."""
     from fleetctl.plan.rotation import out_of_rotation
-    from fleetctl.view.terminal import warn
 
     by_id = {replica.id: replica for replica in everything}
-    for error in told.silent.values():
-        warn(error.message)
+    drift = [error.message for error in told.silent.values()]
     for container_id, rotation in told.rotations.items():
         if not rotation.settled:
-            warn(f"{by_id[container_id].name} runs with other settings than it should; 'fleetctl up' makes it so")
+            drift.append(
+                f"{by_id[container_id].name} runs with other settings than it should; 'fleetctl up' makes it so"
+            )
     for replica in everything:
         own = pools.get(replica.service)
         if not own or replica.state != "running" or (names and replica.service not in names):
             continue
         why = out_of_rotation(own, replica)
         if why is not None:
-            warn(f"{replica.name}: {why}; 'fleetctl up' makes it so")
+            drift.append(f"{replica.name}: {why}; 'fleetctl up' makes it so")
+    return drift
+
+
+def tell_rotation_drift(
+    everything: Sequence[Replica], told: Told, pools: Mapping[str, Pools | None], names: Sequence[str]
+) -> None:
+    """The same on stderr."""
+    tell_drift(find_rotation_drift(everything, told, pools, names), None)

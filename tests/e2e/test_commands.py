@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Iterator
 
 import docker
 import pytest
 
+from fleetctl.engine.endpoint import find_endpoint
+from fleetctl.lock import fleet_lock
 from tests.conftest import Bystanders, MakeProxy, lend
 from tests.e2e.project import Json, Project, idle, server, shell, wait_for
 
@@ -114,6 +117,19 @@ def test_plan_json_is_of_the_documented_shape_and_a_plan_writes_nothing(standing
         document["steps"]
     )
     assert standing.run("plan", "--format", "json").json()["steps"] == []
+
+
+def test_a_plan_tells_of_a_run_that_is_under_way(standing: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What that one has yet to do would else look as if an earlier one had left it."""
+    monkeypatch.setenv("FLEET_LOCK_DIR", str(standing.temporary))
+    told = f"another run works on fleet {standing.name} (fleetctl scale, pid {os.getpid()})"
+    with fleet_lock(find_endpoint(os.environ).address, standing.name, "scale"):
+        done = standing.run("plan")
+        document = standing.run("plan", "--format", "json").json()
+    assert done.code == 0, done
+    assert f"warning: {told}" in done.stderr
+    assert [notice for notice in document["notices"] if notice.startswith(told)]
+    assert "another run" not in standing.run("plan").stderr
 
 
 def test_curl_json_is_of_the_documented_shape(standing: Project) -> None:

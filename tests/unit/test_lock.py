@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fleetctl.errors import FleetError, LockHeld
-from fleetctl.lock import fleet_lock, lock_directory, lock_path
+from fleetctl.lock import fleet_lock, lock_directory, lock_path, other_run
 
 HOLDER = """
 import sys
@@ -133,3 +133,28 @@ def test_users_share_one_directory_whatever_theirs_for_temporary_files_is(tmp_pa
     assert lock_directory({}, shared) == Path(tempfile.gettempdir())
     assert lock_directory({}, tmp_path / "none") == Path(tempfile.gettempdir())
     assert lock_directory({"FLEET_LOCK_DIR": "/there"}, shared) == Path("/there")
+
+
+def test_whoever_only_looks_is_told_who_holds_the_lock_and_holds_up_nobody(tmp_path: Path) -> None:
+    """Neither does the look make a file, nor does what a dead holder has left count."""
+    assert other_run("unix:///e", "f") is None
+    assert list(tmp_path.iterdir()) == []
+    with start_holder() as holder:
+        assert other_run("unix:///e", "f") == f"another run works on fleet f (fleetctl up, pid {holder.pid})"
+        assert other_run("unix:///e", "g") is None
+        holder.kill()
+        holder.wait()
+    assert "pid" in lock_path("unix:///e", "f").read_text()
+    assert other_run("unix:///e", "f") is None
+    with fleet_lock("unix:///e", "f", "up"):
+        pass
+
+
+def test_whoever_only_looks_follows_no_link_and_waits_for_no_pipe(tmp_path: Path) -> None:
+    held = tmp_path / "held"
+    with held.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        lock_path("unix:///e", "f").symlink_to(held)
+        assert other_run("unix:///e", "f") is None
+    os.mkfifo(lock_path("unix:///e", "g"))
+    assert other_run("unix:///e", "g") is None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetctl.commands.ps import tell_drift
+from fleetctl.commands.ps import find_drift, tell_drift
 from fleetctl.spec.model import Dependency, Fleet, Service
 from fleetctl.state.observed import Replica, ReplicaState
 
@@ -24,8 +24,8 @@ def replica(service: str, number: int = 1, state: ReplicaState = "running", exit
     return replace(made, state=state)
 
 
-def told(capsys: pytest.CaptureFixture[str], fleet: Fleet, *there: Replica) -> list[str]:
-    tell_drift(fleet, there, (), shown=there)
+def told(capsys: pytest.CaptureFixture[str], fleet: Fleet, *there: Replica, run: str | None = None) -> list[str]:
+    tell_drift(find_drift(fleet, there, ()), run)
     return capsys.readouterr().err.splitlines()
 
 
@@ -52,3 +52,12 @@ def test_of_several_jobs_those_that_are_done_are_told(capsys: pytest.CaptureFixt
     there = [replica("prepare", 1, "exited", 0), replica("prepare", 2), replica("prepare", 3, "exited", 1)]
     (line,) = told(capsys, fleet, *there, replica("web"))
     assert line == "warning: prepare: the file asks for 3 replicas, 1 running, 1 done; 'fleetctl up' makes it so"
+
+
+def test_a_run_that_is_under_way_is_told_before_the_drift_that_may_be_its_doing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first, _ = told(capsys, FLEET, replica("web"), run="another run works on fleet f (fleetctl up, pid 9)")
+    assert first.startswith("warning: another run works on fleet f (fleetctl up, pid 9)")
+    done = replica("prepare", 1, "exited", 0)
+    assert told(capsys, FLEET, done, replica("web"), run="another run works on fleet f") == []
