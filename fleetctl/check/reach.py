@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from ipaddress import ip_address
 
 from fleetctl.spec.model import HttpSettings, Service
@@ -33,17 +34,27 @@ def published_address(replica: Replica, container_port: int, host: str) -> tuple
     return None
 
 
-def entrances_of(replica: Replica, service: Service, host: str | None) -> tuple[str, ...]:
-    """The URLs at which the host of the engine answers for a replica, with the name that a balancer has to be asked
-    for, if any; `host` as in `address_of`."""
-    wanted = [(balance.port, "", balance.host) for balance in service.balance]
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """A URL at which the host of the engine answers for the replicas of a service, with the name that a balancer has
+    to be asked for, if any."""
+
+    url: str
+    service_name: str
+
+
+def entrances_of(replica: Replica, service: Service, host: str | None) -> tuple[Entrance, ...]:
+    """Where a replica can be asked on the host of the engine; a balancer answers for others. `host` as in
+    `address_of`."""
+    wanted = [(balance.port, "", balance.host, balance.service) for balance in service.balance]
     if service.http is not None:
-        wanted.append((service.http.port, service.http.path.removeprefix("/"), None))
+        wanted.append((service.http.port, service.http.path.removeprefix("/"), None, service.name))
     found = []
-    for port, path, name in wanted:
+    for port, path, name, behind in wanted:
         address = published_address(replica, port, host or LOOPBACK)
         if address is not None:
-            found.append(f"http://{authority_of(*address)}/{path}{f' for {name}' if name else ''}")
+            url = f"http://{authority_of(*address)}/{path}{f' for {name}' if name else ''}"
+            found.append(Entrance(url, behind))
     return tuple(found)
 
 

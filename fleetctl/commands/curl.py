@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +19,7 @@ from fleetctl.errors import FleetError, VerificationFailed
 from fleetctl.spec.wording import listed, told
 
 if TYPE_CHECKING:
+    from fleetctl.spec.model import Fleet
     from fleetctl.state.probes import ReplicaReply
 
 
@@ -48,15 +49,23 @@ def command(source: FleetSource, names: tuple[str, ...], path: str | None, timeo
         show_document(replies_document(fleet.name, replies))
     elif replies:
         show_replies(replies)
-    if not replies and replicas:
-        mute = listed(sorted({replica.service for replica in replicas}))
-        raise FleetError(
-            f"fleet.yaml does not say how to ask {mute}",
+    if not replies:
+        raise nobody_to_ask(fleet, {replica.service for replica in replicas}, names)
+    refuse_wrong_replies(replies)
+
+
+def nobody_to_ask(fleet: Fleet, present: Collection[str], names: Collection[str]) -> FleetError:
+    """Why nobody was asked; `present` are the services whose replicas were chosen, by `names` or all of them."""
+    askable = [service for service in fleet.services.values() if service.http and (not names or service.name in names)]
+    if present and not askable:
+        return FleetError(
+            f"fleet.yaml does not say how to ask {listed(sorted(present))}",
             hint="write x-fleet: {http: {port: …}} there; through a balancer 'fleetctl verify' asks",
         )
-    if not replies:
-        raise FleetError(f"fleet {fleet.name} has no replica to ask", hint="start it with 'fleetctl up'")
-    refuse_wrong_replies(replies)
+    hint = "start it with 'fleetctl up'"
+    if askable and not any(service.replicas for service in askable):
+        hint = f"fleet.yaml asks for none; 'fleetctl up --scale {askable[0].name}=1' starts one"
+    return FleetError(f"fleet {fleet.name} has no replica to ask", hint=hint)
 
 
 def refuse_wrong_replies(replies: Sequence[ReplicaReply]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fleetctl.engine.docker_host import DockerHost
     from fleetctl.plan.outcome import RunReport
     from fleetctl.plan.steps import Plan
-    from fleetctl.spec.model import Fleet
+    from fleetctl.spec.model import Fleet, Service
     from fleetctl.state.observed import Replica
     from fleetctl.state.probes import ReplicaReply
     from fleetctl.view.progress import Progress
@@ -145,6 +145,8 @@ class Picture:
     veths: Mapping[str, str]
     entrances: Mapping[str, tuple[str, ...]]
     """By service, the URLs at which the engine's host answers for its replicas."""
+    idle: Mapping[tuple[str, str], tuple[str, ...]]
+    """By balancer and the service of which none runs, the URLs at which there is nobody to answer."""
 
     def silent(self, fleet: Fleet) -> list[Replica]:
         """The replicas that run and do not answer."""
@@ -167,12 +169,20 @@ class Picture:
         else:
             show_fleet(self.replicas, self.replies, self.veths)
             show_entrances(self.entrances)
+            self.tell_idle()
         refuse_wrong_replies(self.replies)
+
+    def tell_idle(self) -> None:
+        """Say where balancers have nobody to send to."""
+        from fleetctl.spec.wording import listed
+        from fleetctl.view.terminal import note
+
+        for (balancer, behind), urls in self.idle.items():
+            note(f"{balancer} answers 503 at {listed(urls, 3)}: no replica of {behind} runs")
 
 
 def take_picture(fleet: Fleet, engine: DockerHost) -> Picture:
     """Ask every replica and look where its veth is."""
-    from fleetctl.check.reach import entrances_of
     from fleetctl.check.replicas import check_replicas
     from fleetctl.net.join import join_topology
     from fleetctl.vantage.base import Request
@@ -196,8 +206,26 @@ def take_picture(fleet: Fleet, engine: DockerHost) -> Picture:
         if attachment.veth is not None
     }
     mute = {reply.replica for reply in replies if reply.error is not None}
+    entrances, idle = find_entrances(pairs, mute, engine.host)
+    return Picture(replicas, replies, veths, entrances, idle)
+
+
+def find_entrances(
+    pairs: Iterable[tuple[Replica, Service]], mute: Collection[str], host: str | None
+) -> tuple[dict[str, tuple[str, ...]], dict[tuple[str, str], tuple[str, ...]]]:
+    """The `entrances` of a picture, and those that are `idle`. Those replicas in `mute` answer nobody; `host` is the
+    engine's, None for this one."""
+    from fleetctl.check.reach import entrances_of
+
+    alive = [(replica, service) for replica, service in pairs if replica.state == "running"]
+    running = {service.name for _, service in alive}
     entrances: dict[str, tuple[str, ...]] = {}
-    for replica, service in pairs:
-        if replica.state == "running" and replica.name not in mute:
-            entrances[service.name] = entrances.get(service.name, ()) + entrances_of(replica, service, engine.host)
-    return Picture(replicas, replies, veths, entrances)
+    idle: dict[tuple[str, str], tuple[str, ...]] = {}
+    for replica, service in alive:
+        for one in entrances_of(replica, service, host) if replica.name not in mute else ():
+            if one.service_name in running:
+                entrances[service.name] = (*entrances.get(service.name, ()), one.url)
+            else:
+                key = service.name, one.service_name
+                idle[key] = (*idle.get(key, ()), one.url)
+    return entrances, idle
