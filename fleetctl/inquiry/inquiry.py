@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from fleetctl.diagnosis.judge import judge, judge_way
 from fleetctl.diagnosis.scene import Scene, Verdict, Way
 from fleetctl.engine.docker_host import DockerHost
 from fleetctl.inquiry.cases import Case, again, trace_first, with_another, with_dead_aliases
+from fleetctl.inquiry.rounds import Sending, in_rounds
 from fleetctl.inquiry.targets import Meant
 from fleetctl.inquiry.ways import (
     PAIRS,
@@ -53,18 +54,19 @@ class Inquiry:
         self.world = world
         self.client = client
         self.from_named = from_named
+        self.before: Mapping[int, Namespace] = {}
+        """The namespaces as they were before anything was asked."""
 
     def run(self, cases: list[Case]) -> tuple[Verdict, ...]:
         """Look and probe; what failed and is not explained by what was seen, again with patience; what failed again,
         with rules counted and packets traced."""
-        first = self.first_look(cases)
-        scene = self.scene(first)
+        scene = self.scene(self.first_look(cases))
         open_cases = [case for case in cases if self.broken(case) and not self.is_plain(case, scene)]
         if open_cases:
-            scene = self.scene(self.ask_again(open_cases), before=first)
+            scene = self.scene(self.ask_again(open_cases))
             untold = [case for case in open_cases if self.broken(case) and not self.is_plain(case, scene)]
             if untold:
-                scene = self.scene(self.trace(untold), before=first)
+                scene = self.scene(self.trace(untold))
         return with_dead_aliases(cases, [self.verdict(case, scene) for case in cases])
 
     def is_plain(self, case: Case, scene: Scene) -> bool:
@@ -98,16 +100,14 @@ class Inquiry:
         return tuple(one.pid for one in self.world.containers if one.pid)
 
     def first_look(self, cases: list[Case]) -> Answer:
-        """Every namespace, the host's rules, every name, and a probe for every way."""
-        answer = Answer()
-        silent = [
-            case for case in cases if case.meant.container and case.meant.container.pid and case.meant.port is None
-        ]
-        if silent:  # only the listening sockets tell at which port to ask
-            answer = self.vantage.ask(Request(pids=self.pids(), deep=True))
-            for case in silent:
-                container = case.meant.container
-                heard = port_heard(answer.namespaces.get(container.pid or 0, Namespace())) if container else None
+        """Every namespace, the host's rules, every name, and a probe for every way. Before that the namespaces are read
+        once: for the counters, of which only what they rise by is of now, and for the listening sockets, which tell how
+        many a server takes at once, and at which port to ask where nothing else does."""
+        self.before = self.vantage.ask(Request(pids=self.pids(), deep=True)).namespaces
+        for case in cases:
+            container = case.meant.container
+            if container is not None and container.pid and case.meant.port is None:
+                heard = port_heard(self.before.get(container.pid, Namespace()))
                 case.meant = replace(case.meant, port=heard)
         self.choose_ways(cases)
         return self.ask(cases, timeout=TIMEOUT)
@@ -150,7 +150,7 @@ class Inquiry:
             yield Way("client" if self.client else "published", meant.address, meant.port, client=self.client)
 
     def ask(self, cases: list[Case], *, timeout: float) -> Answer:
-        probes: list[tuple[Case, int, Probe]] = []
+        sendings: list[Sending] = []
         questions: dict[Question, None] = {}
         for case in cases:
             for index, way in enumerate(case.ways):
@@ -159,14 +159,12 @@ class Inquiry:
                     if one is not None:
                         questions[one] = None
                 if way.port and way.address != "0.0.0.0":  # noqa: S104
-                    probes.append((case, index, self.probe(case, way, timeout)))
-        request = Request(
-            self.pids(), deep=True, filters=(None,), questions=tuple(questions), probes=tuple(one[2] for one in probes)
-        )
-        answer = self.vantage.ask(request)
+                    sendings.append((case, index, self.probe(case, way, timeout)))
+        *earlier, last = in_rounds(sendings, self.before)
+        for some in earlier:
+            self.send(some, Request())
+        answer = self.send(last, Request(self.pids(), deep=True, filters=(None,), questions=tuple(questions)))
         named: dict[Question | None, Resolution] = dict(zip(questions, answer.resolutions, strict=False))
-        for (case, index, _), outcome in zip(probes, self.outcomes(answer), strict=False):
-            case.ways[index] = replace(case.ways[index], outcome=outcome)
         for case in cases:
             for index, way in enumerate(case.ways):
                 question, control = question_for(way, case.meant), control_for(way)
@@ -176,6 +174,13 @@ class Inquiry:
                         resolution=named[question],
                         control=named.get(control),
                     )
+        return answer
+
+    def send(self, sendings: list[Sending], request: Request) -> Answer:
+        """The request with these probes, whose outcomes go to their ways."""
+        answer = self.vantage.ask(replace(request, probes=tuple(probe for _, _, probe in sendings)))
+        for (case, index, _), outcome in zip(sendings, self.outcomes(answer), strict=False):
+            case.ways[index] = replace(case.ways[index], outcome=outcome)
         return answer
 
     def probe(self, case: Case, way: Way, timeout: float) -> Probe:
@@ -264,7 +269,7 @@ class Inquiry:
             filters=answer.filters.get(None),
         )
 
-    def scene(self, answer: Answer, *, before: Answer | None = None) -> Scene:
+    def scene(self, answer: Answer) -> Scene:
         resting = [one for one in self.world.containers if one.inspection and one.state in (*AT_REST, "restarting")]
         lines = {one.id: self.engine.last_lines(one.id, LOG_LINES) for one in resting[:16]}
         return Scene(
@@ -275,7 +280,7 @@ class Inquiry:
             networks=self.world.networks,
             now=datetime.now(UTC),
             filters=answer.filters,
-            before=before.namespaces if before else {},
+            before=self.before,
             last_lines=lines,
             engine_started=self.engine.started() if resting else None,
             local=self.engine.local,
