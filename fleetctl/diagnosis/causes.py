@@ -117,6 +117,7 @@ CAUSES: dict[str, tuple[str, str]] = {
     "draining": ("http", "it answers that it takes no requests now"),
     "no-server-ready": ("http", "it is a balancer, and none of its servers takes requests"),
     "stale-server": ("http", "a balancer asks a server at an address that is no longer its own"),
+    "out-of-rotation": ("http", "it answers, and a balancer of its service sends it no requests"),
     "plain-on-tls-port": ("http", "it speaks plain HTTP, and was asked by TLS"),
     "tls-on-plain-port": ("http", "it speaks TLS, and was asked in the clear"),
     "host-refused": ("http", "it refuses the Host header"),

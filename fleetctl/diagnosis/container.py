@@ -32,7 +32,8 @@ def examine(container: Replica, scene: Scene) -> Iterator[Finding | Proof]:
     )
     if container.state == "paused" or frozen:
         seen = Evidence("its cgroup is frozen" if frozen else "the engine says so", state.command)
-        yield finding("paused", name, state, seen, cure="go on with it", commands=(f"docker unpause {quote(name)}",))
+        wake = shell.start(container, scene) if container.state == "paused" else f"docker unpause {quote(name)}"
+        yield finding("paused", name, state, seen, cure="go on with it", commands=(wake,))
     elif container.state == "running":
         since = f" since {container.started:%H:%M:%S} UTC" if container.started else ""
         yield Proof("container", f"running{since}, pid {container.pid}")
@@ -74,7 +75,7 @@ def ending(container: Replica) -> str:
 def ended(container: Replica, facts: Inspection, scene: Scene, state: Evidence) -> Finding:
     name, code = container.name, container.exit_code
     logs = last_lines(container, scene)
-    start = shell.start(name)
+    start = shell.start(container, scene)
     if facts.out_of_memory:
         limit = f"its limit is {facts.memory} bytes" if facts.memory else "it has no limit of its own"
         killed = Evidence(f"the kernel killed it for want of memory; {limit}", state.command)
@@ -100,7 +101,7 @@ def ended(container: Replica, facts: Inspection, scene: Scene, state: Evidence) 
 def never_started(container: Replica, facts: Inspection, scene: Scene, state: Evidence) -> Finding:
     """Why a created container does not run, by facts: a host port that somebody else has, a network without a free
     address, a command that is not there."""
-    name, start = container.name, shell.start(container.name)
+    name, start = container.name, shell.start(container, scene)
     said = engine_says(facts)
     if container.exit_code in CANNOT_RUN:
         cure = "mend the command or entrypoint: it does not exist in the image, or cannot be executed"

@@ -212,7 +212,7 @@ def nowhere(asked: str, container: Replica, failed: Evidence, scene: Scene) -> F
         seen = Evidence(
             f"{asked} is {dead[0].name}, which is {dead[0].state}", f"docker ps -a --filter name={quote(dead[0].name)}"
         )
-        return finding("stopped", dead[0].name, failed, seen, cure="start it", commands=(shell.start(dead[0].name),))
+        return finding("stopped", dead[0].name, failed, seen, cure="start it", commands=(shell.start(dead[0], scene),))
     if owners:
         own, others = ", ".join(container.endpoints) or "none", ", ".join(owners[0].endpoints) or "none"
         seen = Evidence(

@@ -27,6 +27,24 @@ def examine(balancer: Replica, scene: Scene, *, refused: bool) -> Iterator[Findi
             yield from stale(balancer, pool, server, scene)
 
 
+def left_out(replica: Replica, scene: Scene) -> Iterator[Finding]:
+    """That a balancer sends requests to a replica's service and none to the replica, as a warning: whoever asks it
+    itself gets an answer."""
+    if replica.id not in scene.own:
+        return
+    told = []
+    for balancer in scene.containers:
+        rotation = scene.rotations.get(balancer.id)
+        for pool, servers in rotation.servers.items() if rotation is not None else ():
+            server = next((one for one in servers if one.container_id == replica.id[:12]), None)
+            if service_in(pool) == replica.service and (server is None or server.admission != "ready"):
+                how_so = "is not in it" if server is None else how(server)
+                told.append(Evidence(f"{balancer.name} serves pool {pool}, and {replica.name} {how_so}", SHOW))
+    if told:
+        cure = "bring it into rotation"
+        yield finding("out-of-rotation", replica.name, *told, cure=cure, commands=("fleetctl up",)).as_warning()
+
+
 def takes(server: Server) -> bool:
     """Whether it gets new requests."""
     return server.admission == "ready" and server.healthy

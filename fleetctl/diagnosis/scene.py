@@ -156,6 +156,8 @@ class Scene:
     local: bool = True
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
     """Of the fleet's balancers that say so, by container id."""
+    own: frozenset[str] = frozenset()
+    """Ids of the containers that fleetctl itself starts and stops: those of the services in fleet.yaml."""
 
     def inside(self, container: Replica | None) -> Namespace:
         """What was read in a container's namespace; the host's for None."""

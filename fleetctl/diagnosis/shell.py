@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shlex import quote
 
+from fleetctl.diagnosis.scene import Scene
 from fleetctl.state.observed import Replica
 
 
@@ -34,8 +35,12 @@ def restart(container_name: str) -> str:
     return f"docker restart {quote(container_name)}"
 
 
-def start(container_name: str) -> str:
-    return f"docker start {quote(container_name)}"
+def start(container: Replica, scene: Scene) -> str:
+    """Has it run and, what the engine alone does not do with a replica, serve: behind a balancer it comes into rotation
+    again. The same for one that is paused."""
+    if container.id in scene.own:
+        return f"fleetctl start {quote(container.service)}"
+    return f"docker {'unpause' if container.state == 'paused' else 'start'} {quote(container.name)}"
 
 
 def top(container_name: str) -> str:

@@ -9,7 +9,7 @@ from fleetctl.diagnosis.scene import Verdict
 from fleetctl.engine.docker_host import DockerHost
 from fleetctl.inquiry.cases import Case
 from fleetctl.inquiry.inquiry import Inquiry
-from fleetctl.inquiry.rotation import ask_balancers
+from fleetctl.inquiry.rotation import ask_balancers, balancing
 from fleetctl.inquiry.targets import as_address, chosen_client, every_service, find, merged, parse
 from fleetctl.inquiry.world import host_of, http_of, inspected, look
 from fleetctl.plan.order import has_done_its_work
@@ -39,11 +39,11 @@ def diagnose(fleet: Fleet | None, engine: DockerHost, vantage: Vantage, asked: A
         meant = tuple(one for one in meant if not (one.container and has_done_its_work(fleet, one.container)))
     world = inspected(world, [one for one in (client, *(item.container for item in meant)) if one is not None], engine)
     if fleet is not None:
-        asked_for = {
-            one.container.id: one.container for one in meant if one.container and one.container.id in world.own
-        }
+        services = {one.container.service for one in meant if one.container and one.container.id in world.own}
+        concerned = {one.name for name in services for one in balancing(fleet, name)}
+        told_by = [one for one in world.of_fleet() if one.service in concerned]
         with Balancers(engine, fleet.name) as balancers:
-            world = replace(world, rotations=ask_balancers(fleet, asked_for.values(), balancers).rotations)
+            world = replace(world, rotations=ask_balancers(fleet, told_by, balancers).rotations)
     known = {one.id: one for one in world.containers}
     cases = [
         Case(

@@ -27,7 +27,7 @@ from fleetctl.inquiry.ways import (
     question_for,
     ways_to,
 )
-from fleetctl.inquiry.world import World, not_published
+from fleetctl.inquiry.world import World, not_published, service_of
 from fleetctl.net.join import join_topology
 from fleetctl.state.network import Namespace, Topology
 from fleetctl.state.observed import AT_REST, Replica
@@ -285,6 +285,7 @@ class Inquiry:
             engine_started=self.engine.started() if resting else None,
             local=self.engine.local,
             rotations=self.world.rotations,
+            own=frozenset(one.id for one in self.world.containers if service_of(self.world, one) is not None),
         )
 
 

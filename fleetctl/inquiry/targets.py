@@ -218,7 +218,9 @@ def chosen_client(name: str, world: World) -> Replica:
     if found[0].state != "running":
         raise ConfigError(
             f"--from {name}: it is {found[0].state}, so nothing can be asked from it",
-            hint=f"docker {'unpause' if found[0].state == 'paused' else 'start'} {found[0].name}",
+            hint=f"fleetctl start {found[0].service}"
+            if service_of(world, found[0]) is not None
+            else f"docker {'unpause' if found[0].state == 'paused' else 'start'} {found[0].name}",
         )
     return found[0]
 

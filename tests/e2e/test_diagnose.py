@@ -17,8 +17,8 @@ from tests.e2e.project import Done, Json, Project, idle, server, shell, wait_for
 
 HTTP: Json = {"x-fleet": {"http": {"port": 8080}}}
 BROKEN = {
-    "paused": ("container", "paused", "docker unpause {}"),
-    "stopped": ("container", "stopped", "docker start {}"),
+    "paused": ("container", "paused", "fleetctl start paused"),
+    "stopped": ("container", "stopped", "fleetctl start stopped"),
     "deaf": ("socket", "bound-to-loopback", None),
     "elsewhere": ("socket", "wrong-port", None),
 }
@@ -142,7 +142,7 @@ def test_a_broken_fleet_is_told_service_by_service_and_ends_with_4(broken: Proje
     for service, (_, cause, _) in BROKEN.items():
         (line,) = (one for one in headlines if one.startswith(f"✗ {broken.name}-{service}-1:"))
         assert f"  {cause} at {broken.name}-{service}-1: " in line
-    assert f"$ docker unpause {broken.name}-paused-1" in done.stdout
+    assert "$ fleetctl start paused" in done.stdout
 
 
 def test_a_container_of_no_fleet_is_diagnosed_by_name_without_a_fleet_yaml(fleet: Project) -> None:

@@ -109,6 +109,7 @@ def scene(data: Json) -> Scene:
         before={pid: namespace(one) for name, one in data.get("before", {}).items() if (pid := pids[name])},
         last_lines={f"id-of-{name}": tuple(lines) for name, lines in data.get("last_lines", {}).items()},
         engine_started=data["engine_started"],
+        own=frozenset(f"id-of-{name}" for name in data.get("own", ())),
         rotations={f"id-of-{name}": rotation(name, pools) for name, pools in data.get("rotations", {}).items()},
     )
 
