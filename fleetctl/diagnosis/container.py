@@ -14,6 +14,13 @@ from fleetctl.state.observed import STOPPED_BY_SIGNAL, Inspection, Replica
 
 CANNOT_RUN = (126, 127)
 """Exit codes for a command that cannot be executed or does not exist (docker run(1))."""
+KILLED = 128 + 9
+"""Exit code of a process that SIGKILL ended (signal(7))."""
+AT_ONCE = timedelta(seconds=5)
+"""Nobody starts a container to stop it within that time."""
+AGAIN = ("always", "unless-stopped")
+"""Restart policies by which the engine starts again whatever ends by itself (docs.docker.com, start containers
+automatically): what is at rest all the same was stopped."""
 AROUND = timedelta(seconds=20)
 LOG_LINES = 5
 LINE = 200
@@ -44,6 +51,7 @@ def examine(container: Replica, scene: Scene) -> Iterator[Finding | Proof]:
             name,
             state,
             count,
+            *killed(container, facts),
             *last_lines(container, scene),
             cure="it ends on every start: mend what its last log lines say",
             commands=(shell.logs(name),),
@@ -77,10 +85,8 @@ def ended(container: Replica, facts: Inspection, scene: Scene, state: Evidence) 
     logs = last_lines(container, scene)
     start = shell.start(container, scene)
     if facts.out_of_memory:
-        limit = f"its limit is {facts.memory} bytes" if facts.memory else "it has no limit of its own"
-        killed = Evidence(f"the kernel killed it for want of memory; {limit}", state.command)
         cure = "raise its memory limit (deploy.resources.limits.memory), or mend the leak"
-        return finding("out-of-memory", name, state, killed, *logs, cure=cure, commands=(start,))
+        return finding("out-of-memory", name, state, *killed(container, facts), *logs, cure=cure, commands=(start,))
     if code in CANNOT_RUN:
         cure = "mend the command or entrypoint: it does not exist in the image, or cannot be executed"
         return finding("bad-command", name, state, *engine_says(facts), *logs, cure=cure)
@@ -90,12 +96,49 @@ def ended(container: Replica, facts: Inspection, scene: Scene, state: Evidence) 
             seen = Evidence(f"it ended at {finished:%H:%M:%S}, the engine began at {restarted:%H:%M:%S}", "docker info")
             cure = "start it; a restart policy (restart: unless-stopped) or the engine's live-restore prevents it"
             return finding("engine-restarted", name, state, seen, cure=cure, commands=(start,))
-        return finding("stopped", name, state, cure="start it", commands=(start,))
+        return stopped(container, facts, scene, state)
     if any(ADDRESS_IN_USE in line.lower() for line in scene.last_lines.get(container.id, ())):
         cure = "another process holds the address: end it, or give this one another port"
         return finding("address-in-use", name, state, *logs, cure=cure)
     cure = "mend what its last log lines say, then start it"
     return finding("crashed", name, state, *logs, cure=cure, commands=(shell.logs(name), start))
+
+
+def stopped(container: Replica, facts: Inspection, scene: Scene, state: Evidence) -> Finding:
+    """One that was asked to end, as far as its code tells, or that ended well by itself."""
+    name, start = container.name, shell.start(container, scene)
+    if facts.restart_policy in AGAIN or container.exit_code not in (0, KILLED):
+        return finding("stopped", name, state, cure="start it", commands=(start,))
+    if container.exit_code == KILLED:
+        cure = "start it"
+        if facts.memory:
+            cure += "; if it is killed again, raise its memory limit (deploy.resources.limits.memory)"
+        return finding("stopped", name, state, *killed(container, facts), cure=cure, commands=(start,))
+    lived = facts.finished - container.started if facts.finished and container.started else None
+    again = Evidence(
+        f"nothing starts it again: its restart policy is '{facts.restart_policy or 'no'}'",
+        f"docker inspect -f '{{{{json .HostConfig.RestartPolicy}}}}' {quote(name)}",
+    )
+    cure = "let its command run the server in the foreground: a container ends with its first process"
+    if lived is not None and timedelta() <= lived < AT_ONCE:
+        seen = Evidence(f"it ended {lived.total_seconds():.1f} s after it was started", state.command)
+        logs = last_lines(container, scene)
+        return finding("ended", name, state, seen, again, *logs, cure=cure, commands=(shell.logs(name),))
+    either = Evidence("it was asked to end, or its command ended by itself: code 0 does not tell which")
+    cure = f"start it; if it ends by itself, {cure}"
+    return finding("stopped", name, state, either, again, cure=cure, commands=(start,))
+
+
+def killed(container: Replica, facts: Inspection) -> tuple[Evidence, ...]:
+    """That the kernel killed it for want of memory, or may have: of a kill that comes with the start, before it is
+    watched, no engine learns (github.com/containerd/containerd pull request 12405)."""
+    show = f"docker inspect -f '{{{{.State.OOMKilled}}}} {{{{.HostConfig.Memory}}}}' {quote(container.name)}"
+    limit = f"its limit is {facts.memory / 2**20:g} MiB" if facts.memory else "it has no limit of its own"
+    if facts.out_of_memory:
+        return (Evidence(f"the kernel killed it for want of memory; {limit}", show),)
+    if facts.memory and container.exit_code == KILLED:
+        return (Evidence(f"it was killed, maybe by the kernel for want of memory; {limit}", show),)
+    return ()
 
 
 def never_started(container: Replica, facts: Inspection, scene: Scene, state: Evidence) -> Finding:
