@@ -58,7 +58,8 @@ def fetch(host: str, port: int, path: str = "/", *, timeout: float = 5.0, limit:
     except TimeoutError:
         return Reply(url, answer.status, error=f"no complete answer within {timeout:g} s")
     except h11.ProtocolError as problem:
-        return Reply(url, answer.status, error=f"not a valid HTTP answer: {problem}")
+        broken = f"connection closed {'amid' if answer.received else 'without'} an answer" if answer.ended else None
+        return Reply(url, answer.status, error=broken or f"not a valid HTTP answer: {problem}")
     except OSError as problem:
         return Reply(url, answer.status, error=describe(problem), refused=problem.errno == errno.ECONNREFUSED)
     error = f"the body is longer than {limit} bytes" if answer.cut else None

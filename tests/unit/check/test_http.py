@@ -123,7 +123,12 @@ def test_what_is_not_http_is_said_so(serve: Callable[[Answer], int]) -> None:
 def test_a_connection_closed_without_a_word_is_an_error(serve: Callable[[Answer], int]) -> None:
     """As docker-proxy does over a dead server."""
     reply = fetch("127.0.0.1", serve(lambda connection: None))
-    assert reply.error is not None
+    assert reply.error == "connection closed without an answer"
+
+
+@pytest.mark.parametrize("sent", [b"HTTP/1.1 20", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"])
+def test_an_answer_that_breaks_off_is_told_so(serve: Callable[[Answer], int], sent: bytes) -> None:
+    assert fetch("127.0.0.1", serve(says(sent))).error == "connection closed amid an answer"
 
 
 def test_nobody_listening_is_told_apart() -> None:
