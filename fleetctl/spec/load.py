@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from fleetctl.errors import ConfigError, Problem
 from fleetctl.spec.balance import read_balances
@@ -146,7 +147,11 @@ def _read_dotenv(
         inside = locate(place, directory, ".env")
         if inside is None:
             return dict(environment)
-    data = read_regular(path, place.report)
+
+    def refuse(message: str, hint: str | None) -> NoReturn:
+        raise ConfigError(message, hint=hint)
+
+    data = read_regular(path, refuse)
     found = {} if data is None else read_variables(data, str(path), environment, problems)
     from_file = {name: value for name, (value, _) in found.items() if value is not None}
     return {**from_file, **environment}

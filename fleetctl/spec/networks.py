@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from fleetctl.spec.bridges import check_bridges
 from fleetctl.spec.compose import AddressesShape, NetworkShape, SubnetShape, VolumeShape
 from fleetctl.spec.model import AddressRange, Network, Service, Subnet, Volume
 from fleetctl.spec.mounts import check_host_path
@@ -16,6 +17,14 @@ from fleetctl.spec.wording import shown
 IPNetwork = IPv4Network | IPv6Network
 IPAddress = IPv4Address | IPv6Address
 
+_USELESS: Mapping[IPNetwork, str] = {
+    ip_network("127.0.0.0/8"): "loopback",
+    ip_network("224.0.0.0/4"): "multicast",
+    ip_network("::1/128"): "loopback",
+    ip_network("ff00::/8"): "multicast",
+}
+_HABITABLE = "choose another, as in 172.30.0.0/22"
+
 _OWN_FILES = ("tmpfs", "nfs", "nfs4", "cifs")
 """File systems that hold nothing of the host's: what is mounted lies in memory or elsewhere."""
 
@@ -24,6 +33,7 @@ def read_networks(site: Site, raw: Mapping[str, NetworkShape | None] | None, pro
     """The networks of the file; `site` is that of `networks`."""
     networks = {key: _read_network(site.at(key), key, shape, project) for key, shape in (raw or {}).items()}
     _check_overlaps(site, networks)
+    check_bridges(site, networks)
     return networks
 
 
@@ -40,6 +50,7 @@ def _read_network(site: Site, key: str, shape: NetworkShape | None, project: Pro
         for index, subnet in enumerate((ipam.config if ipam else None) or ())
         if (read := _read_subnet(site.at("ipam", "config", index), subnet)) is not None
     )
+    _check_families(site.at("ipam", "config"), subnets)
     if shape.enable_ipv4 is False:
         site.at("enable_ipv4").report("not yet supported: every network has IPv4", "delete it")
     return Network(
@@ -60,12 +71,18 @@ def _read_subnet(site: Site, shape: SubnetShape) -> Subnet | None:
     network = read_block(site.at("subnet"), shape.subnet)
     if network is None:
         return None
+    _check_habitable(site.at("subnet"), network)
     auxiliary = {
         name: str(address)
         for name, text in (shape.aux_addresses or {}).items()
         if (address := read_address(site.at("aux_addresses", name), text, [network])) is not None
     }
     gateway = None if shape.gateway is None else read_address(site.at("gateway"), shape.gateway, [network])
+    owners = {} if gateway is None else {str(gateway): "the gateway"}
+    for name, taken in auxiliary.items():
+        owner = owners.setdefault(taken, name)
+        if owner != name:
+            site.at("aux_addresses", name).report(f"{taken} belongs to {owner} already", "choose another")
     part = None if shape.ip_range is None else read_block(site.at("ip_range"), shape.ip_range)
     if part is not None and not (part.version == network.version and part.subnet_of(network)):  # type: ignore[arg-type]
         site.at("ip_range").report(f"{part} does not lie in {network}", "choose a part of the subnet")
@@ -86,6 +103,24 @@ def read_block(site: Site, text: str) -> IPNetwork | None:
     except ValueError as error:
         site.report(f"not a subnet: {error}", "write it as in 172.30.0.0/22")
         return None
+
+
+def _check_habitable(site: Site, block: IPNetwork) -> None:
+    """Refuse addresses that no container starts with: some of them the engine gives to a network all the same."""
+    for useless, what in _USELESS.items():
+        if block.version == useless.version and block.subnet_of(useless):  # type: ignore[arg-type]
+            site.report(f"{block} is {what}: no container can have its addresses", _HABITABLE)
+    if block.network_address.is_unspecified:
+        site.report(f"{block} begins with the address that means none: no container starts in it", _HABITABLE)
+
+
+def _check_families(site: Site, subnets: tuple[Subnet, ...]) -> None:
+    """The bridge driver takes one subnet of each family (libnetwork, drivers/bridge: ValidateIPAM)."""
+    families: dict[int, str] = {}
+    for index, subnet in enumerate(subnets):
+        first = families.setdefault(ip_network(subnet.subnet).version, subnet.subnet)
+        if first != subnet.subnet:
+            site.at(index, "subnet").report(f"a bridge has one subnet of a family, here {first}", "keep one of them")
 
 
 def read_address(site: Site, text: str, blocks: list[IPNetwork]) -> IPAddress | None:
@@ -204,6 +239,8 @@ def read_address_range(site: Site, shape: AddressesShape | None) -> AddressRange
         block: IPNetwork | None = ip_network(usual.block)
     else:
         block = read_block(site.at("block"), shape.block)
+        if block is not None:
+            _check_habitable(site.at("block"), block)
     if block is not None and block.version != 4:
         site.at("block").report("not an IPv4 block", "write it as in 172.30.0.0/15")
     elif block is not None and prefix < block.prefixlen:

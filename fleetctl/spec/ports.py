@@ -12,6 +12,7 @@ from fleetctl.spec.units import UnitError
 
 Protocol = Literal["tcp", "udp", "sctp"]
 
+MAX_PORT = 65535
 MAX_RANGE = 1000
 """As many replicas as one bridge carries."""
 
@@ -79,8 +80,10 @@ def parse_range(text: str) -> tuple[int, int]:
         raise UnitError(f"not a port or range of ports: {text[:60]!r}", _FORM)
     first = int(match[1])
     last = int(match[2] or first)
-    if not 1 <= first <= last <= 65535:
-        raise UnitError(f"{text} is no range of ports: they go from 1 to 65535, the lower one first")
+    if not (1 <= first <= MAX_PORT and 1 <= last <= MAX_PORT):
+        raise UnitError(f"{text} is no {'range of ports' if match[2] else 'port'}: they go from 1 to {MAX_PORT}")
+    if first > last:
+        raise UnitError(f"{text} is no range of ports: the lower one comes first")
     if last - first >= MAX_RANGE:
         raise UnitError(f"{text} has more than {MAX_RANGE} ports")
     return first, last

@@ -19,6 +19,7 @@ from fleetctl.spec.mounts import read_files, read_mounts, read_tmpfs
 from fleetctl.spec.origins import record
 from fleetctl.spec.ports import format_port, parse_exposed, parse_long_port, parse_short_port
 from fleetctl.spec.project import Project
+from fleetctl.spec.signals import why_no_signal
 from fleetctl.spec.site import Site
 from fleetctl.spec.units import UnitError, parse_duration
 from fleetctl.spec.values import check_names, locate, read_command, read_list, read_pairs, read_quantity
@@ -26,7 +27,6 @@ from fleetctl.spec.wording import shown
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}", re.ASCII)
 _HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,61}[a-zA-Z0-9])?", re.ASCII)
-_SIGNAL = re.compile(r"(SIG)?[A-Z][A-Z0-9+-]*|[0-9]{1,2}", re.ASCII)
 RESERVED_LABELS = ("dev.fleetctl.", "com.docker.")
 MAX_PORTS = 1000
 
@@ -106,8 +106,8 @@ def check_name(site: Site, name: str) -> None:
 def _check_whole(site: Site, service: Service, project: Project) -> None:
     if service.hostname is not None and not _HOSTNAME.fullmatch(service.hostname):
         site.at("hostname").report("not a host name", "use up to 63 letters, digits, - and .")
-    if service.stop_signal is not None and not _SIGNAL.fullmatch(service.stop_signal):
-        site.at("stop_signal").report("not a signal", "write it as in SIGTERM")
+    if service.stop_signal is not None and (wrong := why_no_signal(service.stop_signal)):
+        site.at("stop_signal").report(*wrong)
     if service.working_dir is not None and not service.working_dir.startswith("/"):
         site.at("working_dir").report("not an absolute path", "write it as in /app")
     if service.deploy_labels:

@@ -80,8 +80,9 @@ class _OpenTable(_Open):
 
     def add(self, node: Node, mark: Mark, *, merge: bool) -> None:
         if self.key_mark is None:
-            self.key_mark, self.merging = mark, merge
-            self.key = None if merge else self._key(node, mark)
+            self.key_mark, self.merging, self.key = mark, merge, None
+            if not merge:
+                self.key = self._key(node, mark)
             return
         if self.merging:
             self._merge(node, self.key_mark)
@@ -99,6 +100,8 @@ class _OpenTable(_Open):
             self.report(mark, "a key with a NUL byte", None)
         elif node.value in self.node.entries:
             line = self.node.marks[node.value].line
+            # The path that is reported ends in it.
+            self.key = node.value
             self.report(mark, f"the key {shown(node.value)} appears twice, first in line {line}", "keep one of them")
         else:
             return node.value

@@ -58,6 +58,17 @@ def test_env_file_replaces_dot_env(tmp_path: Path) -> None:
         load(tmp_path, PLAIN, env_file=tmp_path / "missing.env")
 
 
+def test_a_file_of_variables_that_cannot_be_read_has_no_line(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name, why in (
+        ("missing.env", "cannot be read: No such file or directory"),
+        ("folder", "cannot be read: Is a directory"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            load(tmp_path, PLAIN, env_file=tmp_path / name)
+        assert str(caught.value) == f"{tmp_path / name} {why}"
+
+
 def test_dot_env_must_not_lead_out_of_the_project(tmp_path: Path) -> None:
     """A project from elsewhere could point .env at the user's secrets and put them into an image or a container."""
     secret = write(tmp_path, "TOKEN=secret\n", "home/credentials")
