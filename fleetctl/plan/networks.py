@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import NoReturn
+from dataclasses import dataclass, replace
 
-from fleetctl.errors import FleetError, ResourceExhausted
+from fleetctl.errors import FleetError
 from fleetctl.plan.actions import (
     CreateNetwork,
     CreateVolume,
@@ -14,9 +13,10 @@ from fleetctl.plan.actions import (
     RemoveNetwork,
 )
 from fleetctl.plan.departures import Departure, attached, plan_departures
+from fleetctl.plan.holders import find_holders, is_rival, networks_of, refuse_namesake, tell_crossings
 from fleetctl.plan.reasons import changed_keys, describe_changes
 from fleetctl.plan.steps import Draft
-from fleetctl.plan.subnets import blocks_of, check_capacity, choose_subnet, held_blocks, holds, taken_subnets
+from fleetctl.plan.subnets import blocks_of, check_capacity, choose_subnet, held_blocks, taken_subnets
 from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.digest import network_digests, volume_digests
 from fleetctl.spec.model import Fleet, Network, Service, Subnet
@@ -59,53 +59,29 @@ def plan_networks(
             refs[key], after[key] = find_external(network, observed), ()
             continue
         own = find_own(network, observed)
-        doubles += own[1:]
         if not own:
-            refuse_stranger(network, observed)
             lacking.append((network, "it does not exist"))
         elif changed := changed_keys(own[0].digests, network_digests(network)):
             because = describe_changes(f"networks.{key}", changed)
-            departing[own[0].id] = Departure(own[0], "has to be made anew", because)
+            departing |= {one.id: Departure(one, "has to be made anew", because) for one in own}
             lacking.append((network, because))
         else:
             refs[key], after[key] = Ref(own[0].name, id=own[0].id), ()
+            doubles += own[1:]
     for network, _ in lacking:
         departing |= find_holders(fleet, observed, services, network, departing)
+    for network, _ in lacking:
+        refuse_namesake(network, observed, departing)
+        draft.notices += tell_crossings(network, observed)
     removed, gone = plan_departures(draft, fleet, observed, services, departing.values(), wishes)
     for network, because, subnets in with_subnets(fleet, observed, lacking):
         told = f"{because} (subnet {', '.join(entry.subnet for entry in subnets)})"
         action = CreateNetwork(fleet.name, network, subnets, network_digests(network))
-        rivals = [one.id for one in observed.own_networks() if one.key == network.key or holds(one, subnets)]
-        step = draft.add(action, told, after=tuple(gone[one] for one in rivals if one in gone))
+        made = replace(network, subnets=subnets)
+        rivals = [one.id for one in observed.networks if one.id in gone and is_rival(made, one)]
+        step = draft.add(action, told, after=tuple(gone[one] for one in rivals))
         refs[network.key], after[network.key] = Ref(network.engine_name, made_by=step), (step,)
     return NetworkRefs(refs, after, removed, tuple(doubles))
-
-
-def networks_of(services: Iterable[Service]) -> set[str]:
-    """The keys of the networks that services use."""
-    return {key for service in services for key in service.networks}
-
-
-def find_holders(
-    fleet: Fleet,
-    observed: Observed,
-    services: Collection[Service],
-    network: Network,
-    departing: Collection[str],
-) -> dict[str, Departure]:
-    """This fleet's networks, by their ids, that have addresses which the file gives to this one, and that no service
-    uses any more; those that are `departing` anyway are left out. Raises ResourceExhausted where one is used: which of
-    the two is to change only the user can tell."""
-    found = {}
-    for entry in network.subnets:
-        for holder in observed.own_networks():
-            if holder.id in departing or not holds(holder, [entry]):
-                continue
-            if holder.key in networks_of(fleet.services.values()):
-                refuse_holder(network, entry, holder, services)
-            because = f"networks.{network.key} is to have {entry.subnet}"
-            found[holder.id] = Departure(holder, "has to give way", because)
-    return found
 
 
 def with_subnets(
@@ -184,17 +160,6 @@ def find_own(network: Network, observed: Observed) -> list[ObservedNetwork]:
     )
 
 
-def refuse_holder(network: Network, entry: Subnet, holder: ObservedNetwork, services: Iterable[Service]) -> NoReturn:
-    """Raise ResourceExhausted for a subnet of which another network that is used has addresses."""
-    others = ", ".join(cidr for cidr, _ in holder.subnets)
-    both = "or make both networks anew: fleetctl down, then fleetctl up"
-    rest = both if holder.key in networks_of(services) else "or run it for all services: fleetctl up"
-    raise ResourceExhausted(
-        f"{entry.subnet} of networks.{network.key} overlaps {others} of network {holder.name}, which is used",
-        hint=f"choose another subnet, {rest}",
-    )
-
-
 def find_external(network: Network, observed: Observed) -> Ref:
     """The network that somebody else made; raises FleetError when it is missing or there are several."""
     found = [candidate for candidate in observed.networks if candidate.name == network.engine_name]
@@ -210,14 +175,3 @@ def find_external(network: Network, observed: Observed) -> Ref:
             hint="remove all but one by its id: docker network rm ID",
         )
     return Ref(found[0].name, id=found[0].id)
-
-
-def refuse_stranger(network: Network, observed: Observed) -> None:
-    """Raise FleetError when the name is taken by a network that is not this fleet's."""
-    for candidate in observed.networks:
-        if candidate.name == network.engine_name:
-            owner = f"fleet {candidate.fleet}" if candidate.fleet else "not made by fleetctl"
-            raise FleetError(
-                f"a network named {network.engine_name} ({candidate.id[:12]}) exists, {owner}; it is left untouched",
-                hint=f"give networks.{network.key} another 'name:', or say 'external: true' to use it",
-            )

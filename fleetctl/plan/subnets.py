@@ -17,8 +17,8 @@ AnyNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 def taken_subnets(observed: Observed) -> list[AnyNetwork]:
     """All blocks that a new network must not overlap: those of other networks and the host's routes."""
-    cidrs = {cidr for network in observed.networks for cidr, _ in network.subnets} | {*observed.routes}
-    return [ipaddress.ip_network(cidr) for cidr in sorted(cidrs)]
+    held = [block for network in observed.networks for block in held_blocks(network)]
+    return held + [ipaddress.ip_network(route) for route in observed.routes]
 
 
 def blocks_of(subnets: Iterable[Subnet]) -> list[AnyNetwork]:
@@ -26,7 +26,10 @@ def blocks_of(subnets: Iterable[Subnet]) -> list[AnyNetwork]:
 
 
 def held_blocks(network: ObservedNetwork) -> list[AnyNetwork]:
-    return [ipaddress.ip_network(cidr) for cidr, _ in network.subnets]
+    """The blocks whose addresses a network has for itself. Of all addresses together it has none: so the engine lists
+    networks of the address driver "null" (libnetwork, ipams/null)."""
+    blocks = (ipaddress.ip_network(cidr) for cidr, _ in network.subnets)
+    return [block for block in blocks if block.prefixlen]
 
 
 def overlap(some: Iterable[AnyNetwork], others: Collection[AnyNetwork]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fleetctl.errors import FleetError
+from fleetctl.errors import FleetError, ResourceExhausted
 from fleetctl.plan.steps import Plan
 from fleetctl.spec.model import Fleet
 from tests.fakes.memory_engine import MemoryEngine
@@ -50,12 +50,109 @@ def test_a_chosen_subnet_waits_for_whoever_had_it_too(tmp_path: Path) -> None:
     assert before(plan, "create network f_b") == {"remove network f_a", "remove network f_b"}
 
 
-def test_a_network_that_is_not_ours_never_gives_way(tmp_path: Path) -> None:
-    engine = deployed(networked(tmp_path, a=None))
+@pytest.mark.parametrize(("fleet", "owner"), [(None, "not made by fleetctl"), ("g", "fleet g")])
+def test_a_subnet_of_a_network_that_is_not_ours_is_refused_beforehand(
+    tmp_path: Path, fleet: str | None, owner: str
+) -> None:
+    engine = deployed(networked(tmp_path, a="10.9.0.0/24"))
+    happen(engine, "network theirs 10.8.0.0/16")
+    engine.networks["theirs"] = replace(engine.networks["theirs"], fleet=fleet, key=fleet)
+    with pytest.raises(ResourceExhausted) as caught:
+        make_plan(engine, networked(tmp_path, a="10.8.7.0/24"))
+    assert str(caught.value) == f"10.8.7.0/24 of networks.a overlaps 10.8.0.0/16 of network theirs, {owner}"
+    assert caught.value.hint == "choose another subnet, or none: fleetctl finds one that is free"
+
+
+def test_a_network_that_has_no_addresses_for_itself_is_in_nobodys_way(tmp_path: Path) -> None:
+    engine = MemoryEngine()
+    happen(engine, "network all 0.0.0.0/0")
+    fleet = networked(tmp_path, a="10.9.0.0/24", b=None)
+    provide_images(engine, fleet)
+    made = [str(step) for step in make_plan(engine, fleet).steps if step.id.startswith("create network")]
+    assert [step.rpartition("subnet ")[2] for step in made] == ["10.9.0.0/24)", "172.30.0.0/22)"]
+
+
+def test_a_network_that_exists_with_the_subnet_of_another_one_stays(tmp_path: Path) -> None:
+    """Networks of other scopes may overlap; what is there already the engine has made."""
+    engine = deployed(networked(tmp_path, a="10.9.0.0/24"))
     happen(engine, "network theirs 10.9.0.0/24")
-    engine.networks["other"] = replace(engine.networks["theirs"], id="other", fleet="g", key="b")
-    plan = make_plan(engine, networked(tmp_path, a=None, b="10.9.0.0/24"))
-    assert [step.id for step in plan.steps if "network" in step.id] == ["create network f_b"]
+    assert not make_plan(engine, networked(tmp_path, a="10.9.0.0/24"))
+
+
+def test_a_route_of_the_host_to_the_same_addresses_is_told(tmp_path: Path) -> None:
+    engine = deployed(networked(tmp_path, a="10.9.0.0/24"))
+    engine.routes = ("10.9.0.0/24", "10.8.0.0/16", "10.9.1.128/25", "10.7.0.0/16")
+    assert list(make_plan(engine, networked(tmp_path, a="10.9.0.0/24")).notices) == []
+    plan = make_plan(engine, networked(tmp_path, a="10.9.0.0/23"))
+    (told,) = (notice for notice in plan.notices if "route" in notice)
+    assert told.startswith("networks.a is to have 10.9.0.0/23, but this host has another route to 10.9.1.128/25: ")
+
+
+def named(directory: Path, **names: str) -> Fleet:
+    """A fleet with networks of these names in the engine, and a service in each."""
+    services: dict[str, Any] = {key: {"image": "app", "networks": [key]} for key in names}
+    return read_fleet(
+        {"services": services, "networks": {key: {"name": name} for key, name in names.items()}}, directory
+    )
+
+
+def test_a_new_name_that_somebody_else_has_is_refused_beforehand(tmp_path: Path) -> None:
+    engine = deployed(named(tmp_path, a="mine"))
+    happen(engine, "network theirs")
+    with pytest.raises(FleetError, match=r"a network named theirs \(theirs\) exists, not made by fleetctl"):
+        make_plan(engine, named(tmp_path, a="theirs"))
+
+
+def test_two_networks_swap_their_names(tmp_path: Path) -> None:
+    engine = deployed(named(tmp_path, a="one", b="two"))
+    plan = make_plan(engine, named(tmp_path, a="two", b="one"))
+    assert before(plan, "create network two") == before(plan, "create network one")
+    assert before(plan, "create network one") == {"remove network one", "remove network two"}
+
+
+def test_a_changed_network_of_which_there_are_two_is_made_anew_once_both_are_gone(tmp_path: Path) -> None:
+    """The engine refuses a second one of the name."""
+    engine = deployed(networked(tmp_path, a="10.9.0.0/24"))
+    (first,) = engine.networks.values()
+    engine.networks["double"] = replace(first, id="double", subnets=(("10.9.7.0/24", None),), created="later")
+    plan = make_plan(engine, networked(tmp_path, a="10.9.1.0/24"))
+    assert before(plan, "create network f_a") == {"remove network f_a", "remove network f_a #2"}
+
+
+BRIDGE = "com.docker.network.bridge.name"
+
+
+def bridged(directory: Path, **bridges: str) -> Fleet:
+    """A fleet whose networks have bridges of these names, and a service in each."""
+    services: dict[str, Any] = {key: {"image": "app", "networks": [key]} for key in bridges}
+    networks = {key: {"driver_opts": {BRIDGE: name}} for key, name in bridges.items()}
+    return read_fleet({"services": services, "networks": networks}, directory)
+
+
+def with_bridges(fleet: Fleet) -> MemoryEngine:
+    engine = deployed(fleet)
+    for one in engine.networks.values():
+        assert one.key is not None
+        engine.networks[one.id] = replace(one, options=fleet.networks[one.key].driver_opts)
+    return engine
+
+
+def test_the_bridge_of_a_network_that_is_not_ours_is_refused_beforehand(tmp_path: Path) -> None:
+    """Engine 20.10 would take docker0 from its own network, which nobody can use from then on."""
+    engine = with_bridges(bridged(tmp_path, a="br-a"))
+    happen(engine, "network bridge 172.17.0.0/16")
+    engine.networks["bridge"] = replace(engine.networks["bridge"], options={BRIDGE: "docker0"})
+    with pytest.raises(ResourceExhausted) as caught:
+        make_plan(engine, bridged(tmp_path, a="docker0"))
+    assert str(caught.value) == "bridge docker0 of networks.a is that of network bridge, not made by fleetctl"
+    assert caught.value.hint == "choose another name, or none: the engine finds one"
+
+
+def test_two_networks_swap_their_bridges(tmp_path: Path) -> None:
+    engine = with_bridges(bridged(tmp_path, a="br-a", b="br-b"))
+    plan = make_plan(engine, bridged(tmp_path, a="br-b", b="br-a"))
+    assert before(plan, "create network f_a") == {"remove network f_a", "remove network f_b"}
+    assert before(plan, "create network f_b") == {"remove network f_a", "remove network f_b"}
 
 
 def test_a_network_does_not_give_way_while_a_stranger_is_attached(tmp_path: Path) -> None:
