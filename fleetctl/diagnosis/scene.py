@@ -96,17 +96,17 @@ class Way:
     """The same request with other Host headers, sent where it was refused."""
     greeting: Outcome | None = None
     """What came back for a TLS greeting, sent where plain HTTP got no answer."""
+    one_of_several: bool = False
+    """Whether other ways ask the target at other addresses."""
 
     @property
     def source(self) -> str:
-        """Where it begins, for people."""
-        if self.client is not None:
-            return self.client.name
-        return {
-            "lo": "inside (127.0.0.1)",
-            "own": "inside (own address)",
-            "published": f"the host (port {self.port})",
-        }.get(self.vantage, "the host")
+        """Where it begins, for people, and to which address it goes where that has to be told."""
+        if self.vantage in ("lo", "published") and self.client is None:
+            return "inside (127.0.0.1)" if self.vantage == "lo" else f"the host (port {self.port})"
+        if self.vantage == "own":
+            return f"inside (own address{f' {self.address}' if self.one_of_several else ''})"
+        return f"{self.asker} (to {self.address})" if self.one_of_several else self.asker
 
     @property
     def asker(self) -> str:

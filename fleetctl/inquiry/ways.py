@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from fleetctl.diagnosis.scene import Way
 from fleetctl.inquiry.targets import Meant
@@ -34,17 +35,19 @@ def ways_to(
         return
     yield Way("lo", "127.0.0.1", port)
     places = [(networks.get(one.network_id), one) for one in container.endpoints.values()]
+    several = len({address_in(place, meant) for _, place in places} - {None}) > 1
     for network, place in places:
         address = address_in(place, meant)
         if address is None:
             continue
-        yield Way("own", address, port, network=network)
+        yield Way("own", address, port, network=network, one_of_several=several)
         if not from_named and network is not None and network.driver == "bridge":
-            yield Way("host", address, port, network=network)
+            yield Way("host", address, port, network=network, one_of_several=several)
     if (container.inspection and container.inspection.network_mode == "host") and not from_named:
         yield Way("host", "127.0.0.1", port)
     for client in clients:
-        yield from from_client(client, meant, places)
+        for way in from_client(client, meant, places):
+            yield replace(way, one_of_several=several and way.published is None)
     if not from_named:
         for one in [meant.published] if meant.published else ports:
             yield Way(
