@@ -8,7 +8,7 @@ import docker
 import pytest
 import yaml
 
-from tests.conftest import Bystanders
+from tests.conftest import Bystanders, MakeProxy
 from tests.e2e.balanced import Balanced, lend_balanced
 from tests.e2e.project import Json, Project, idle, server, wait_for
 from tests.e2e.test_rollout import changed, running_over_time, watched
@@ -56,6 +56,25 @@ def test_a_subnet_of_a_network_that_is_used_is_refused_beforehand(fleet: Project
     done = fleet.up(code=5)
     assert f"{taken} of networks.b overlaps {taken} of network {fleet.name}_a, which is used" in done.stderr
     assert fleet.ids() == ids
+
+
+def test_a_subnet_of_a_network_that_is_not_ours_is_refused_while_all_serve(
+    fleet: Project, free_subnet: Callable[[int], str], proxy: MakeProxy
+) -> None:
+    fleet.write({"a": idle(2, networks=["a"])}, networks={"a": None})
+    fleet.up()
+    ids, block = fleet.ids(), free_subnet(24)
+    pool = docker.types.IPAMConfig(pool_configs=[docker.types.IPAMPool(subnet=block)])
+    fleet.client.networks.create(f"other-{fleet.name}", labels=fleet.stranger_labels, ipam=pool)
+    fleet.write({"a": idle(2, networks=["a"])}, networks=fixed(a=block))
+    with proxy() as watched:
+        for command in (["plan"], ["up"]):
+            done = fleet.run(*command, env=watched.environment)
+            assert done.code == 5, done
+            assert f"{block} of networks.a overlaps {block} of network other-{fleet.name}, not made by" in done.stderr
+    assert watched.writes == []
+    assert fleet.ids() == ids
+    assert set(fleet.states().values()) == {"running"}
 
 
 def test_services_that_are_updated_at_once_share_the_addresses_to_spare(
