@@ -11,7 +11,7 @@ from types import TracebackType
 from fleetctl.state.distribution import Distribution, Share, Verified
 from fleetctl.view.documents import SCHEMA, Document, rounded
 from fleetctl.view.tables import IDENTITY, Column, show_table
-from fleetctl.view.terminal import has_colour, is_animated, write
+from fleetctl.view.terminal import fitted, has_colour, is_animated, write
 from fleetctl.view.text import safe
 
 COLUMNS = (
@@ -55,9 +55,9 @@ def show_distribution(found: Distribution) -> None:
         show_table(COLUMNS, [row(share, found.answered, most) for share in found.shares[:ROWS]])
     if len(found.shares) > ROWS:
         write(f"and {len(found.shares) - ROWS} more")
-    write(summary(found))
+    write(fitted(summary(found), sys.stdout))
     for note in found.notes:
-        write(safe(f"note: {note}"))
+        write(fitted(safe(f"note: {note}"), sys.stdout))
     if found.asked or found.faults:
         write(verdict(found, colour=has_colour(sys.stdout)))
 

@@ -130,6 +130,7 @@ def styled(cell: str) -> Text:
 
 IDENTITY = 9
 """Terminal cells of an identity that is cut: enough to tell replicas apart."""
+STATUS = len("Up 59 minutes (unhealthy)")
 
 PS_COLUMNS = (
     Column("NAME"),
@@ -137,11 +138,11 @@ PS_COLUMNS = (
     Column("COMMAND", spare=9),
     Column("SERVICE", spare=7),
     Column("CREATED", spare=8),
-    Column("STATUS", spare=1, least=10),
+    Column("STATUS", spare=3, least=STATUS),
     Column("PORTS", spare=6),
     Column("IP"),
     Column("INSTANCE", spare=5, least=IDENTITY),
-    Column("ROTATION", spare=3),
+    Column("ROTATION", spare=1),
 )
 
 
@@ -177,10 +178,20 @@ def show_replicas(
     )
 
 
+SHORTER = (
+    ("Less than a second", "<1 second"),
+    ("About a minute", "1 minute"),
+    ("About an hour", "1 hour"),
+    ("(health: starting)", "(starting)"),
+)
+
+
 def status_text(replica: Replica) -> str:
     """The engine's own words, a little shorter."""
     text = replica.status or replica.state
-    return text.replace("Less than a second", "<1 second").replace("(health: starting)", "(starting)")
+    for long, short in SHORTER:
+        text = text.replace(long, short)
+    return text
 
 
 def command_text(command: str, *, full: bool) -> str:
@@ -204,7 +215,7 @@ def ago(delta: object) -> str:
         if seconds >= 2 * size or (seconds >= size and name != "minute"):
             count = seconds // size
             return f"{count} {name}{'s' if count != 1 else ''}"
-    return f"{seconds} second{'s' if seconds != 1 else ''}" if seconds < 60 else "About a minute"
+    return f"{seconds} second{'s' if seconds != 1 else ''}" if seconds < 60 else "1 minute"
 
 
 REPLY_COLUMNS = (

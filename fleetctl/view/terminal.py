@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,6 +15,8 @@ UNLIMITED = 100_000
 """Columns when the output is no terminal: lines are never folded for a program that reads them."""
 
 
+UNKNOWN_WIDTH = 80
+"""Columns of a terminal that does not say how many it has."""
 SHOW_CURSOR = b"\x1b[?25h"
 """For whoever leaves while progress is drawn, which hides it (xterm control sequences, DECTCEM)."""
 
@@ -66,7 +68,8 @@ def note(text: str) -> None:
     """One remark, on stderr."""
     from fleetctl.view.text import safe
 
-    print(safe(text, newlines=True), file=sys.stderr)  # noqa: T201  # the view is where printing happens
+    # The view is where printing happens.
+    print(fitted(safe(text, newlines=True), sys.stderr), file=sys.stderr)  # noqa: T201
 
 
 def ask(question: str, broken: int) -> bool:
@@ -99,9 +102,30 @@ def show_error(error: FleetError) -> None:
 def say(kind: str, colour: str, text: str) -> None:
     from fleetctl.view.text import safe
 
-    label = f"\x1b[{colour}m{kind}:\x1b[0m" if has_colour(sys.stderr) else f"{kind}:"
     first, *rest = safe(text, newlines=True).splitlines() or [""]
-    print("\n".join([f"{label} {first}", *(f"  {line}" for line in rest)]), file=sys.stderr)  # noqa: T201
+    label = f"{kind}:"
+    lines = fitted("\n".join([f"{label} {first}", *(f"  {line}" for line in rest)]), sys.stderr)
+    if has_colour(sys.stderr):
+        lines = f"\x1b[{colour}m{label}\x1b[0m{lines.removeprefix(label)}"
+    print(lines, file=sys.stderr)  # noqa: T201
+
+
+def fitted(text: str, stream: TextIO) -> str:
+    """Lines broken between words where they do not fit the terminal that the stream is; those that are indented by more
+    than two blanks are somebody else's, say of a log, and stay as they are."""
+    if not stream.isatty():
+        return text
+    import textwrap
+
+    columns = os.environ.get("COLUMNS", "")
+    width = int(columns) if columns.isdecimal() else os.get_terminal_size(stream.fileno()).columns
+    width = width or UNKNOWN_WIDTH
+    wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
+    lines = []
+    for line in text.splitlines():
+        wrapper.subsequent_indent = " " * (len(line) - len(line.lstrip(" "))) + "  "
+        lines += wrapper.wrap(line) if len(line) > width and not line.startswith("   ") else [line]
+    return "\n".join(lines)
 
 
 def write(text: str) -> None:

@@ -45,7 +45,7 @@ def test_without_a_terminal_columns_are_as_wide_as_their_widest_text() -> None:
         (0, "0 seconds"),
         (1, "1 second"),
         (59, "59 seconds"),
-        (61, "About a minute"),
+        (61, "1 minute"),
         (120, "2 minutes"),
         (3700, "1 hour"),
         (90_000, "1 day"),
