@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from shlex import quote
 from urllib.parse import urlsplit
 
 from fleetctl.diagnosis import shell
-from fleetctl.diagnosis.scene import Evidence, Finding, Scene, Target, Way, finding
+from fleetctl.diagnosis.scene import INFORMATIVE, Evidence, Finding, Scene, Target, Way, finding
 from fleetctl.state.observed import Inspection, Replica
 from fleetctl.state.probes import Outcome
 
@@ -69,10 +69,7 @@ def examine(way: Way, target: Target, container: Replica, scene: Scene) -> Itera
     if outcome is None or not outcome.connected:
         return
     name = container.name
-    url = f"http://{outcome.probe.address}:{outcome.probe.port}{outcome.probe.path or '/'}"
-    named = f" -H {quote(f'Host: {way.outcome.probe.host}')}" if way.outcome and way.outcome.probe.host else ""
-    show = f"curl -sv -m 5 {quote(url)}{named}"
-    seen = Evidence(f"from {way.source}: {told(outcome)}", show)
+    seen = seen_by(way, outcome)
     if outcome.probe.tls:
         if outcome.received:
             began = Evidence(f"the first bytes are {outcome.first[:32]!r}")
@@ -118,6 +115,26 @@ def examine(way: Way, target: Target, container: Replica, scene: Scene) -> Itera
         )
 
 
+def seen_by(way: Way, outcome: Outcome) -> Evidence:
+    """The outcome, and the command that asks for the same."""
+    address = f"[{outcome.probe.address}]" if ":" in outcome.probe.address else outcome.probe.address
+    url = f"http://{address}:{outcome.probe.port}{outcome.probe.path or '/'}"
+    named = f" -H {quote(f'Host: {way.outcome.probe.host}')}" if way.outcome and way.outcome.probe.host else ""
+    return Evidence(f"from {way.source}: {told(outcome)}", f"curl -sv -m 5 {quote(url)}{named}")
+
+
+def refused(ways: Iterable[Way], path: str | None, where: str) -> Iterator[Finding]:
+    """That the path of a URL is refused, by ways that are in order: a warning, for just this is the server's answer to
+    what was asked. Shown is a way from outside, as the URL goes where it leads to a published port."""
+    outside = (way for way in ways if way.vantage not in INFORMATIVE)
+    for way in sorted(outside, key=lambda way: way.vantage != "published"):
+        outcome = way.last
+        if path is not None and outcome is not None and outcome.answered and 400 <= (outcome.status or 0) < 500:
+            cure = f"the network and the server are in order, path {outcome.probe.path} is refused: check the URL"
+            yield finding("client-error", where, seen_by(way, outcome), cure=cure).as_warning()
+            return
+
+
 def taken(container: Replica, way: Way, scene: Scene) -> tuple[Evidence, ...]:
     """That the server took the connection, where its queue could be read and is empty."""
     queues = [one.queued for one in scene.inside(container).listeners or () if one.port == way.port]
@@ -161,12 +178,11 @@ def status(way: Way, outcome: Outcome, target: Target, name: str, seen: Evidence
     elif code >= 500:
         yield finding("server-error", name, seen, cure="the network is in order: see the server's log", commands=logs)
     elif code >= 400 and target.http is not None:
-        key = "path" if outcome.probe.path == target.http.path else "health_path"
         yield finding(
             "client-error",
             name,
             seen,
-            cure=f"the network is in order, path {outcome.probe.path} is refused: mend it, or set x-fleet.http.{key}",
+            cure=f"the network is in order, path {outcome.probe.path} is refused: mend it, or set {target.path_key}",
         )
     elif outcome.milliseconds >= SLOW:
         yield finding(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 
-from fleetctl.diagnosis import addresses, filtering, links, naming, outward, unlisted
+from fleetctl.diagnosis import addresses, answers, filtering, links, naming, outward, unlisted
 from fleetctl.diagnosis.scene import Evidence, Finding, Judged, Scene, Target, Way, finding, unknown_cause
 from fleetctl.state.observed import Replica
 
@@ -16,6 +16,8 @@ def examine(target: Target, judged: Iterable[Judged], scene: Scene) -> Iterator[
         yield target.problem
         return
     for one in judged:
+        if one.good:
+            yield from answers.refused((one.way,), target.path, f"{one.way.address}:{one.way.port}")
         if one.good is not False:
             continue
         found = [part for part in naming.name(one.way, target, scene) if isinstance(part, Finding)]

@@ -68,6 +68,7 @@ def judge(target: Target, scene: Scene) -> Verdict:
     refused = any(way.last is not None and way.last.status == answers.TOO_EARLY_TO_SAY for way in broken)
     parts += rotation.examine(asked, scene, refused=refused)
     parts += () if broken else rotation.left_out(asked, scene)
+    parts += () if broken else answers.refused(target.ways, target.path, asked.name)
     known = settle(part for part in parts if isinstance(part, Finding) and part.level == "fault")
     if broken and not explained(known, broken):
         parts += (one for way in told_most(direct) for one in unlisted.examine(way, asked, scene))

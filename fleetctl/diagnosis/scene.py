@@ -129,6 +129,10 @@ class Target:
     port: int | None
     ways: tuple[Way, ...] = ()
     http: HttpSettings | None = None
+    path_key: str = ""
+    """Where in fleet.yaml the path of `http` comes from: "services.web.x-fleet.http.path"."""
+    path: str | None = None
+    """The path that was asked for, when the target was given by a URL."""
     address: str | None = None
     """The address that was asked for, when the target was given by one."""
     from_named: bool = False

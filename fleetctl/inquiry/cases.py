@@ -25,6 +25,8 @@ class Case:
     http: HttpSettings | None
     host: str | None = None
     """The Host header of its requests, where there has to be one."""
+    path_key: str = ""
+    """Where in fleet.yaml its path comes from."""
     ways: list[Way] = field(default_factory=list)
 
     @property
@@ -41,6 +43,8 @@ class Case:
             port=one.port,
             ways=tuple(self.ways),
             http=self.http if one.wanted.path is None else None,
+            path_key=self.path_key,
+            path=one.wanted.path,
             address=one.address,
             from_named=from_named,
             problem=one.problem,

@@ -11,7 +11,7 @@ from fleetctl.inquiry.cases import Case
 from fleetctl.inquiry.inquiry import Inquiry
 from fleetctl.inquiry.rotation import ask_balancers, balancing
 from fleetctl.inquiry.targets import as_address, chosen_client, every_service, find, merged, parse
-from fleetctl.inquiry.world import host_of, http_of, inspected, look
+from fleetctl.inquiry.world import host_of, http_of, inspected, look, path_key
 from fleetctl.plan.order import has_done_its_work
 from fleetctl.spec.model import Fleet
 from fleetctl.vantage.base import Vantage
@@ -50,6 +50,7 @@ def diagnose(fleet: Fleet | None, engine: DockerHost, vantage: Vantage, asked: A
             replace(one, container=known[one.container.id]) if one.container else one,
             http_of(world, one.container, one.port),
             host_of(world, one.container, one.port),
+            path_key(world, one.container, one.port),
         )
         for one in meant
     ]

@@ -88,6 +88,23 @@ def http_of(world: World, container: Replica | None, port: int | None) -> HttpSe
     return HttpSettings(front.port, front.health_path, front.health_path) if front is not None else None
 
 
+def path_key(world: World, container: Replica | None, port: int | None) -> str:
+    """Where in fleet.yaml the health path of http_of comes from; empty where there is none."""
+    service = service_of(world, container)
+    if service is None or world.fleet is None:
+        return ""
+    if service.http is not None and service.http.port == port:
+        key = "path" if service.http.path == service.http.health_path else "health_path"
+        return f"services.{service.name}.x-fleet.http.{key}"
+    front = front_of(service, port)
+    if front is None:
+        return ""
+    own = f"services.{service.name}.x-fleet.balance.health_path"
+    behind = world.fleet.services.get(front.service)
+    lent = behind is not None and behind.http is not None and behind.http.health_path == front.health_path
+    return f"{own} (else services.{front.service}.x-fleet.http.health_path counts)" if lent else own
+
+
 def front_of(service: Service, port: int | None = None) -> Balance | None:
     """What a balancer is asked for at that port, or at its first: what needs no Host header, where there is that."""
     found = [one for one in service.balance if port in (None, one.port)]

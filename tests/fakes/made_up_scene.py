@@ -163,6 +163,8 @@ def target(data: Json, seen: Scene) -> Target:
         port=asked.get("port"),
         ways=tuple(way(one, by_name, seen.topology) for one in data["ways"]),
         http=msgspec.convert(asked["http"], HttpSettings) if asked.get("http") else None,
+        path_key="services.web.x-fleet.http.path",
+        path=asked.get("path"),
         address=asked.get("address"),
         from_named=asked.get("from_named", False),
     )
