@@ -16,7 +16,14 @@ from fleetctl.plan.departures import Departure, attached, plan_departures
 from fleetctl.plan.holders import find_holders, is_rival, networks_of, refuse_namesake, tell_crossings
 from fleetctl.plan.reasons import changed_keys, describe_changes
 from fleetctl.plan.steps import Draft
-from fleetctl.plan.subnets import blocks_of, check_capacity, choose_subnet, held_blocks, taken_subnets
+from fleetctl.plan.subnets import (
+    blocks_of,
+    check_capacity,
+    complete_subnets,
+    held_blocks,
+    leaves_subnets,
+    taken_subnets,
+)
 from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.digest import network_digests, volume_digests
 from fleetctl.spec.model import Fleet, Network, Service, Subnet
@@ -37,7 +44,7 @@ class NetworkRefs:
 
 def chooses_subnets(fleet: Fleet) -> bool:
     """Whether a network leaves its subnet to us, so that another look can find another one."""
-    return any(not (network.subnets or network.external) for network in fleet.networks.values())
+    return any(leaves_subnets(network) for network in fleet.networks.values())
 
 
 def plan_networks(
@@ -87,14 +94,14 @@ def plan_networks(
 def with_subnets(
     fleet: Fleet, observed: Observed, lacking: Iterable[tuple[Network, str]]
 ) -> Iterator[tuple[Network, str, tuple[Subnet, ...]]]:
-    """Networks that are to be made, and why, each with its subnets: those of the file, else one that nobody has or is
-    to have."""
+    """Networks that are to be made, and why, each with its subnets: those of the file, else such as nobody has or is to
+    have."""
     fixed = [block for network in fleet.networks.values() for block in blocks_of(network.subnets)]
     taken = taken_subnets(observed)
     for network, because in lacking:
         freed = {block for own in find_own(network, observed)[:1] for block in held_blocks(own)}
         taken = [block for block in taken if block not in freed]
-        subnets = network.subnets or (choose_subnet(fleet.addresses, [*taken, *fixed]),)
+        subnets = complete_subnets(fleet, network, [*taken, *fixed])
         taken += blocks_of(subnets)
         yield network, because, subnets
 

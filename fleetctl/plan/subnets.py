@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from collections.abc import Collection, Iterable
 
 from fleetctl.errors import ResourceExhausted
-from fleetctl.spec.model import AddressRange, Fleet, Network, Subnet
+from fleetctl.spec.model import Fleet, Network, Subnet
 from fleetctl.state.observed import Observed, ObservedNetwork
 
 MOST_BRIDGE_PORTS = 1000
@@ -42,16 +43,39 @@ def holds(network: ObservedNetwork, subnets: Iterable[Subnet]) -> bool:
     return overlap(held_blocks(network), blocks_of(subnets))
 
 
-def choose_subnet(addresses: AddressRange, taken: Iterable[AnyNetwork]) -> Subnet:
-    """The first free subnet of the fleet's range; its gateway is its first address."""
-    used = list(taken)
-    for candidate in ipaddress.ip_network(addresses.block).subnets(new_prefix=addresses.prefix):
-        if not overlap([candidate], used):
+def leaves_subnets(network: Network) -> bool:
+    """Whether the file leaves a subnet of the network to us."""
+    families = {block.version for block in blocks_of(network.subnets)}
+    return not network.external and not families >= ({4, 6} if network.enable_ipv6 else {4})
+
+
+def complete_subnets(fleet: Fleet, network: Network, taken: Collection[AnyNetwork]) -> tuple[Subnet, ...]:
+    """The subnets of the file, and one that nobody has for a family of which it gives none: engines before 27 choose
+    none for IPv6, and have few for IPv4."""
+    families = {block.version for block in blocks_of(network.subnets)}
+    subnets = network.subnets
+    if 4 not in families:
+        subnets = (choose_subnet(fleet.addresses.block, fleet.addresses.prefix, taken), *subnets)
+    if network.enable_ipv6 and 6 not in families:
+        subnets = (*subnets, choose_subnet(unique_local_block(f"{fleet.name}/{network.key}"), 64, taken))
+    return subnets
+
+
+def choose_subnet(block: str, prefix: int, taken: Collection[AnyNetwork]) -> Subnet:
+    """The first free subnet of a block; its gateway is its first address."""
+    for candidate in ipaddress.ip_network(block).subnets(new_prefix=prefix):
+        if not overlap([candidate], taken):
             return Subnet(str(candidate), gateway=str(candidate[1]))
     raise ResourceExhausted(
-        f"no free /{addresses.prefix} subnet is left in {addresses.block}",
+        f"no free /{prefix} subnet is left in {block}",
         hint="remove networks you no longer need (docker network ls), or set x-fleet.addresses.block",
     )
+
+
+def unique_local_block(seed: str) -> str:
+    """A /48 for local use (RFC 4193): fd and 40 bits as if they were random, the same ones for the same seed."""
+    bits = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:5])
+    return str(ipaddress.IPv6Network(((0xFD << 40 | bits) << 80, 48)))
 
 
 def check_capacity(fleet: Fleet, network: Network) -> None:

@@ -77,6 +77,18 @@ def test_a_subnet_of_a_network_that_is_not_ours_is_refused_while_all_serve(
     assert set(fleet.states().values()) == {"running"}
 
 
+def test_a_network_gets_ipv6_while_the_file_gives_no_subnet(fleet: Project) -> None:
+    fleet.write({"a": idle(networks=["a"])}, networks={"a": None})
+    fleet.up()
+    fleet.write({"a": idle(networks=["a"])}, networks={"a": {"enable_ipv6": True}})
+    fleet.up("--timeout", "1")
+    (network,) = fleet.networks()
+    assert network["EnableIPv6"]
+    assert [":" in entry["Subnet"] for entry in network["IPAM"]["Config"]] == [False, True]
+    assert fleet.states() == {"a-1": "running"}
+    fleet.assert_converged()
+
+
 def test_services_that_are_updated_at_once_share_the_addresses_to_spare(
     fleet: Project, free_subnet: Callable[[int], str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,22 @@ def test_a_route_of_the_host_to_the_same_addresses_is_told(tmp_path: Path) -> No
     plan = make_plan(engine, networked(tmp_path, a="10.9.0.0/23"))
     (told,) = (notice for notice in plan.notices if "route" in notice)
     assert told.startswith("networks.a is to have 10.9.0.0/23, but this host has another route to 10.9.1.128/25: ")
+
+
+def test_a_network_gets_an_ipv6_subnet_of_its_own_where_the_file_gives_none(tmp_path: Path) -> None:
+    """Engines before 27 choose none, and refuse the network when the one before it is gone."""
+    service = {"image": "app", "networks": ["a", "b", "c", "d"]}
+    networks: dict[str, Any] = {key: {"enable_ipv6": True} for key in "abcd"}
+    networks["c"]["ipam"] = {"config": [{"subnet": "10.9.0.0/24"}, {"subnet": "fd00:9::/64"}]}
+    networks["d"]["ipam"] = {"config": [{"subnet": "fd00:8::/64"}]}
+    fleet = read_fleet({"services": {"web": service}, "networks": networks}, tmp_path)
+    engine = deployed(fleet)
+    blocks = {one.key: [ip_network(cidr) for cidr, _ in one.subnets] for one in engine.networks.values()}
+    assert {key: [block.version for block in found] for key, found in blocks.items()} == {key: [4, 6] for key in "abcd"}
+    assert all(block.is_private for found in blocks.values() for block in found)
+    assert blocks["a"][1] != blocks["b"][1]
+    assert [str(blocks[key][1]) for key in "cd"] == ["fd00:9::/64", "fd00:8::/64"]
+    assert not make_plan(engine, fleet)
 
 
 def named(directory: Path, **names: str) -> Fleet:
