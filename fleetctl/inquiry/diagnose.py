@@ -49,7 +49,7 @@ def diagnose(fleet: Fleet | None, engine: DockerHost, vantage: Vantage, asked: A
         Case(
             replace(one, container=known[one.container.id]) if one.container else one,
             http_of(world, one.container, one.port),
-            host_of(world, one.container, one.port),
+            one.host or host_of(world, one.container, one.port),
             path_key(world, one.container, one.port),
         )
         for one in meant

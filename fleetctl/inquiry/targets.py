@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+import socket
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, quote, urlsplit
@@ -48,6 +49,8 @@ class Meant:
     published: Published | None = None
     resolve: str | None = None
     problem: Finding | None = None
+    host: str | None = None
+    """What its requests say in the Host header: the name of a host that was asked for."""
 
 
 def parse(text: str) -> Wanted:
@@ -96,7 +99,16 @@ def port_in(parts: SplitResult) -> int | None:
     return parts.port
 
 
-def find(wanted: Wanted, world: World, *, client: Replica | None = None) -> tuple[Meant, ...]:
+def looked_up(name: str) -> str:
+    """The address at which a program on this host asks first for a host of that name. Raises OSError where there is
+    none, UnicodeError for what can be no name."""
+    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    return str(found[0][4][0])
+
+
+def find(
+    wanted: Wanted, world: World, *, client: Replica | None = None, lookup: Callable[[str], str] = looked_up
+) -> tuple[Meant, ...]:
     """What is meant, one for each container; with a problem where there is none to ask."""
     literal = "127.0.0.1" if client is not None and wanted.host == "localhost" else as_address(wanted.host)
     if literal is not None and client is not None and ip_address(literal).is_loopback:
@@ -123,8 +135,29 @@ def find(wanted: Wanted, world: World, *, client: Replica | None = None) -> tupl
         return tuple(Meant(wanted, one, wanted.port or port_of(one, world), resolve=wanted.host) for one in aliased)
     if client is not None:
         return (Meant(wanted, port=wanted.port, resolve=wanted.host),)
+    return (by_host_name(wanted, world, lookup),)
+
+
+def by_host_name(wanted: Wanted, world: World, lookup: Callable[[str], str]) -> Meant:
+    """What no container is called: a host's name, by its address, or a mistake. A name alone is that of a container
+    rather than of a host, unless it has a domain."""
     own_first = sorted(world.containers, key=lambda one: (one.id not in world.own, one.name))
-    return (Meant(wanted, problem=no_such(wanted.host, [one.name for one in own_first])),)
+    mistake = Meant(wanted, problem=no_such(wanted.host, [one.name for one in own_first]))
+    if "." not in wanted.host and wanted.port is None:
+        return mistake
+    try:
+        address = lookup(wanted.host)
+    except (OSError, UnicodeError) as error:
+        if "." not in wanted.host:
+            return mistake
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        seen = Evidence(f"this host does not resolve it: {why}", f"getent ahosts {shlex.quote(wanted.host)}")
+        cure = "check the spelling, and the host's /etc/hosts and resolv.conf"
+        none = Evidence("the engine has no container of that name", "docker ps -a")
+        return Meant(wanted, problem=finding("unknown-name", wanted.host, seen, none, cure=cure))
+    standard = wanted.port in (None, 443 if wanted.tls else 80)
+    host = wanted.host if standard else f"{wanted.host}:{wanted.port}"
+    return replace(by_address(wanted, address, world), host=host)
 
 
 def missing_replicas(wanted: Wanted, found: Sequence[Replica], world: World) -> tuple[Meant, ...]:
