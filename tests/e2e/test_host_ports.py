@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fleetctl.check.http import fetch
-from tests.e2e.project import Project, server
+from tests.e2e.project import Project, server, wait_for
 
 FreePort = Callable[[], int]
 
@@ -95,7 +95,7 @@ def test_who_gives_way_to_a_service_of_a_new_name_comes_back_when_that_fails(fle
         f"{fleet.name}-web-1: stopped before others take over, as site is to have its host port {pair}" in done.stderr
     )
     assert fleet.states() == {"web-1": "running"}
-    assert fetch("127.0.0.1", pair).status == 200
+    wait_for("the one that gave way answers again", lambda: fetch("127.0.0.1", pair).status == 200)
     fleet.write({"site": server(1, ports=ports)})
     fleet.up("--remove-orphans")
     assert fleet.states() == {"site-1": "running"}
