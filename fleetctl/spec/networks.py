@@ -32,6 +32,7 @@ _OWN_FILES = ("tmpfs", "nfs", "nfs4", "cifs")
 def read_networks(site: Site, raw: Mapping[str, NetworkShape | None] | None, project: Project) -> dict[str, Network]:
     """The networks of the file; `site` is that of `networks`."""
     networks = {key: _read_network(site.at(key), key, shape, project) for key, shape in (raw or {}).items()}
+    _check_names(site, networks)
     _check_overlaps(site, networks)
     check_bridges(site, networks)
     return networks
@@ -138,6 +139,17 @@ def read_address(site: Site, text: str, blocks: list[IPNetwork]) -> IPAddress | 
         site.report(f"{address} is the network's or broadcast address of {block}", "choose one between them")
         return None
     return address
+
+
+def _check_names(site: Site, networks: Mapping[str, Network]) -> None:
+    """The engine makes one network of a name, and none of the names that stand for its own."""
+    owners = dict.fromkeys(("bridge", "default", "host", "none"), "the engine's own")
+    for key, network in networks.items():
+        if network.external:
+            continue
+        owner = owners.setdefault(network.engine_name, f"that of {key}")
+        if owner != f"that of {key}":
+            site.at(key, "name").report(f"the name {shown(network.engine_name)} is {owner}", "choose another")
 
 
 def _check_overlaps(site: Site, networks: Mapping[str, Network]) -> None:
