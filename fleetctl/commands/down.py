@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 @grace_option
 def command(source: FleetSource, volumes: bool, rmi: str | None, remove_orphans: bool, timeout: float | None) -> None:
     """Stop and remove the fleet's replicas and networks. What does not carry the fleet's label is never touched."""
-    from fleetctl.controller import Order, carry_out
+    from fleetctl.controller import carry_out
     from fleetctl.plan.order import select_services
     from fleetctl.plan.teardown import plan_teardown
+    from fleetctl.work import Order
 
     fleet = source.load_name()
     wanted = [service for service in fleet.services.values() if rmi == "all" or service.build is not None]

@@ -11,10 +11,10 @@ from fleetctl.commands.options import FleetSource, fleet_options
 from fleetctl.commands.session import run_to_end, say_if_idle
 
 if TYPE_CHECKING:
-    from fleetctl.controller import Order
     from fleetctl.engine.docker_host import DockerHost
     from fleetctl.plan.outcome import RunReport
     from fleetctl.view.progress import Progress
+    from fleetctl.work import Order
 
 
 def make_images(source: FleetSource, order: Order, *, pull_only: bool) -> None:
@@ -39,8 +39,8 @@ def make_images(source: FleetSource, order: Order, *, pull_only: bool) -> None:
 @click.option("--force", is_flag=True, help="Hand every context to the engine, changed or not.")
 def build(source: FleetSource, services: tuple[str, ...], no_cache: bool, pull_base: bool, force: bool) -> None:
     """Build the images whose context has changed."""
-    from fleetctl.controller import Order
     from fleetctl.plan.wishes import Wishes
+    from fleetctl.work import Order
 
     order = Order(
         wishes=Wishes(services=services, dependencies=False),
@@ -58,8 +58,8 @@ def build(source: FleetSource, services: tuple[str, ...], no_cache: bool, pull_b
 @click.option("--policy", type=click.Choice(["always", "missing"]), default="always", show_default=True)
 def pull(source: FleetSource, services: tuple[str, ...], policy: str) -> None:
     """Pull the images of services that are not built here."""
-    from fleetctl.controller import Order
     from fleetctl.plan.wishes import Wishes
+    from fleetctl.work import Order
 
     order = Order(
         wishes=Wishes(services=services, dependencies=False),

@@ -11,9 +11,9 @@ from fleetctl.commands.session import opened
 from fleetctl.errors import ConfigError, FleetError
 
 if TYPE_CHECKING:
-    from fleetctl.controller import Order
     from fleetctl.plan.steps import Plan
     from fleetctl.spec.model import Fleet
+    from fleetctl.work import Order
 
 
 @click.command("plan", short_help="Show what up would do, and why.")
@@ -44,8 +44,8 @@ def command(
     output: str,
 ) -> None:
     """Show what up would do and why. Only looks: nothing is written, built, pulled or locked."""
-    from fleetctl.controller import Order
     from fleetctl.plan.wishes import Wishes
+    from fleetctl.work import Order
 
     fleet = source.load(dict(scale))
     wishes = Wishes(

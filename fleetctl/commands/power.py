@@ -29,8 +29,9 @@ def run_plan(
     wait_timeout: float = 60.0,
 ) -> None:
     """Load the fleet, choose the services, decide with `decide` and carry it out."""
-    from fleetctl.controller import Order, carry_out
+    from fleetctl.controller import carry_out
     from fleetctl.plan.order import select_services
+    from fleetctl.work import Order
 
     fleet = source.load()
     chosen = select_services(fleet, services, dependencies=False)

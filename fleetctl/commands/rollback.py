@@ -30,8 +30,9 @@ def command(
     Follows deploy.rollback_config. A second rollback undoes the first. The next 'up' does what fleet.yaml says."""
     from fleetctl.commands.session import run_to_end, say_if_idle
     from fleetctl.commands.up import take_picture
-    from fleetctl.controller import Order, roll_back
+    from fleetctl.controller import roll_back
     from fleetctl.plan.wishes import Wishes
+    from fleetctl.work import Order
 
     fleet = source.load()
     wishes = Wishes(services=services, dependencies=False, grace=timeout)

@@ -27,8 +27,8 @@ def command(
     Those that do not serve go first, then outdated ones, then the highest numbers; outdated ones that stay
     are not replaced."""
     from fleetctl.commands.up import launch
-    from fleetctl.controller import Order
     from fleetctl.plan.wishes import Wishes
+    from fleetctl.work import Order
 
     fleet = source.load(dict(counts))
     wishes = Wishes(

@@ -13,7 +13,6 @@ from fleetctl.commands.options import FleetSource, ScaleType, fleet_options, for
 from fleetctl.commands.session import confirm_outage, run_to_end
 
 if TYPE_CHECKING:
-    from fleetctl.controller import Order
     from fleetctl.engine.docker_host import DockerHost
     from fleetctl.plan.outcome import RunReport
     from fleetctl.plan.steps import Plan
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from fleetctl.state.observed import Replica
     from fleetctl.state.probes import ReplicaReply
     from fleetctl.view.progress import Progress
+    from fleetctl.work import Order
 
 
 @click.command("up", short_help="Launch the fleet and show that it answers.")
@@ -68,8 +68,8 @@ def command(
 
     Does only what is missing; run it again at any time. Outdated replicas are replaced one by one, the new one
     ready before the old one goes."""
-    from fleetctl.controller import Order
     from fleetctl.plan.wishes import Wishes
+    from fleetctl.work import Order
 
     if force_recreate and no_recreate:
         raise click.UsageError("--force-recreate and --no-recreate exclude each other")

@@ -11,13 +11,14 @@ from typing import Any, cast
 import pytest
 
 from fleetctl.balancer.driver import Balancers
-from fleetctl.controller import Order, Work, converge, wake_balancers, with_balancers_awake
+from fleetctl.controller import converge, wake_balancers, with_balancers_awake
 from fleetctl.plan.order import select_services
 from fleetctl.plan.outcome import RunReport
 from fleetctl.plan.steps import Plan
 from fleetctl.plan.wishes import Wishes
 from fleetctl.spec.model import Fleet, Service
 from fleetctl.state.observed import Observed
+from fleetctl.work import Order, Work
 from tests.fakes.memory_engine import MemoryEngine
 from tests.fakes.memory_rotations import MemoryRotations
 from tests.unit.plan import story
