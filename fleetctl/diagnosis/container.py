@@ -16,8 +16,8 @@ CANNOT_RUN = (126, 127)
 """Exit codes for a command that cannot be executed or does not exist (docker run(1))."""
 KILLED = 128 + 9
 """Exit code of a process that SIGKILL ended (signal(7))."""
-AT_ONCE = timedelta(seconds=5)
-"""Nobody starts a container to stop it within that time."""
+AT_ONCE = timedelta(seconds=1)
+"""Nobody has a container stopped so soon after its start."""
 AGAIN = ("always", "unless-stopped")
 """Restart policies by which the engine starts again whatever ends by itself (docs.docker.com, start containers
 automatically): what is at rest all the same was stopped."""
