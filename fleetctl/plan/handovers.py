@@ -10,7 +10,7 @@ from fleetctl.plan.kept import replacement_reason
 from fleetctl.plan.launch import Launch, ServiceWork, plan_comeback, ref
 from fleetctl.plan.order import find_orphans, orphaned
 from fleetctl.plan.rollout import holds_address, holds_port, is_short_of
-from fleetctl.plan.rotation import Rotations, plan_leave, plan_retreat
+from fleetctl.plan.rotation import UNREADY, Rotations, plan_leave, plan_retreat
 from fleetctl.plan.steps import Draft
 from fleetctl.state.observed import AT_REST, Replica
 
@@ -159,7 +159,7 @@ def plan_given_way(
     names = ", ".join(holder.replica.name for holder in holders)
     for launch in made:
         label = launch.replica.name.removeprefix(f"{taker.fleet.name}-")
-        gives_way = f"it did not become ready; {names} is started again"
+        gives_way = f"{UNREADY}; {names} is started again"
         plan_retreat(draft, taker.pools, label, launch.replica, launch.trials, gives_way)
     behind = tuple(step.id for step in draft.steps[first:])
     removed = {}

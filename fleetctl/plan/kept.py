@@ -28,7 +28,7 @@ from fleetctl.plan.launch import (
 )
 from fleetctl.plan.order import has_done_its_work
 from fleetctl.plan.reasons import changed_keys, describe_changes
-from fleetctl.plan.rotation import moved, out_of_rotation, plan_entry, plan_retreat
+from fleetctl.plan.rotation import UNREADY, moved, out_of_rotation, plan_entry, plan_retreat
 from fleetctl.plan.steps import Draft
 from fleetctl.plan.teardown import plan_removal
 from fleetctl.state.observed import AT_REST, Replica
@@ -242,7 +242,7 @@ def plan_trial(
     and the best of the rest is started again if it was stopped for this one. Returns those that it can fail at once it
     runs."""
     label, monitor = work.label(best.number), work.service.update.monitor
-    gives_way = f"it did not become ready; {rest[0].name} {'is started again' if stopped(rest[0]) else 'stays'}"
+    gives_way = f"{UNREADY}; {rest[0].name} {'is started again' if stopped(rest[0]) else 'stays'}"
     first, before = len(draft.steps), tuple[str, ...]()
     if best.state != "running":
         before = plan_revival(draft, work, best, because, reached, after=())

@@ -10,7 +10,7 @@ from fleetctl.plan.actions import Delay, RemoveReplica, RenameReplica, StopRepli
 from fleetctl.plan.kept import lost_network
 from fleetctl.plan.launch import Launch, Outdated, Reached, ServiceWork, plan_comeback, plan_launch, ref
 from fleetctl.plan.order import is_one_shot
-from fleetctl.plan.rotation import plan_leave, plan_retreat
+from fleetctl.plan.rotation import UNREADY, plan_leave, plan_retreat
 from fleetctl.plan.steps import Draft
 from fleetctl.plan.subnets import spare_addresses
 from fleetctl.plan.teardown import plan_removal
@@ -119,7 +119,7 @@ def replace_running(draft: Draft, work: ServiceWork, turn: Turn, reached: Reache
     """Add the steps that put a new container in the place of an old one, which serves until the new one does."""
     replica, because = turn.old.replica, turn.old.because
     launch = plan_successor(draft, work, turn, reached, after=turn.after, behind=turn.behind)
-    stays = f"it did not become ready; {replica.name} stays"
+    stays = f"{UNREADY}; {replica.name} stays"
     plan_retreat(draft, work.pools, work.label(replica.number), launch.replica, launch.trials, stays)
     grace, least = work.wishes.grace, work.service.replicas  # those that took over before may have died since
     gone = plan_removal(draft, replica, because, grace=grace, after=(launch.serving,), pools=work.pools, least=least)
@@ -140,7 +140,7 @@ def replace_stopped(draft: Draft, work: ServiceWork, turn: Turn, reached: Reache
         after, behind = (draft.add(stop, because, after=after, behind=behind),), ()
     leaving = tuple(step.id for step in draft.steps[first:])
     launch = plan_successor(draft, work, turn, reached, after=after, behind=behind)
-    gives_way = f"it did not become ready; {replica.name} is started again"
+    gives_way = f"{UNREADY}; {replica.name} is started again"
     removed = plan_retreat(draft, pools, label, launch.replica, launch.trials, gives_way)
     failed = (*leaving, launch.create, *launch.before_start, launch.start, *launch.trials)
     again = plan_comeback(draft, work, replica, failed=failed, behind=(*failed, launch.cleared, removed))

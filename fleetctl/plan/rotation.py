@@ -196,6 +196,10 @@ def moved(pools: Pools, replica: Replica) -> str | None:
     return None
 
 
+UNREADY = "it did not get ready, or not stay so"
+"""Why a replica is removed again."""
+
+
 def plan_retreat(draft: Draft, pools: Pools, label: str, replica: Ref, trials: tuple[str, ...], because: str) -> str:
     """Add the steps that remove a replica which failed one of its `trials`: it did not get ready, which is the first,
     or did not come into rotation or stay well there, which are the rest; then it leaves the rotation first.
