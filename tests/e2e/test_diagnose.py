@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from itertools import product
@@ -14,6 +15,7 @@ import pytest
 
 from tests.conftest import Bystanders, lend
 from tests.e2e.project import Done, Json, Project, idle, server, shell, wait_for
+from tests.e2e.test_balancer_image import CONTEXT, base_reference
 
 HTTP: Json = {"x-fleet": {"http": {"port": 8080}}}
 BROKEN = {
@@ -156,6 +158,28 @@ def test_a_container_of_no_fleet_is_diagnosed_by_name_without_a_fleet_yaml(fleet
     wrong = diagnosed(fleet, f"{name}:8001", code=4)
     assert (wrong["hop"], wrong["cause"]) == ("socket", "wrong-port")
     assert diagnosed(fleet, f"{fleet.name}-nobody", code=4)["cause"] == "no-such-container"
+
+
+def test_the_cure_of_a_stopped_replica_brings_it_back_behind_its_balancer_and_docker_start_alone_is_told_of(
+    fleet: Project,
+) -> None:
+    image = f"fleetctl-test/balancer:{fleet.name}"
+    build = {"context": "balancer", "args": {"BASE": base_reference()}}
+    shutil.copytree(CONTEXT, fleet.directory / "balancer")
+    balancer = {"image": image, "build": build, "x-fleet": {"balance": {"service": "web"}}}
+    fleet.write({"web": server(2), "balancer": balancer})
+    fleet.up()
+    assert fleet.run("stop", "web").code == 0
+    fleet.container("web-1").start()
+    wait_for("web-1 answers", lambda: fleet.run("diagnose", "web-1").code == 0)
+    started = diagnosed(fleet, "web-1")
+    (found,) = started["verdicts"][0]["findings"]
+    assert (found["level"], found["cause"], found["commands"]) == ("warning", "out-of-rotation", ["fleetctl up"])
+    stopped = diagnosed(fleet, "web-2", code=4)
+    assert (stopped["cause"], stopped["commands"]) == ("stopped", ["fleetctl start web"])
+    for command in (stopped["commands"], started["commands"]):
+        assert fleet.run(*command[0].split()[1:]).code == 0
+    assert [verdict["findings"] for verdict in diagnosed(fleet)["verdicts"]] == [[], [], []]
 
 
 def test_a_job_that_has_done_its_work_is_no_fault_of_the_fleet(fleet: Project) -> None:
