@@ -19,6 +19,8 @@ from typing import TypeVar
 ROOT = Path(__file__).parents[1]
 COLUMNS = 100
 """Width of the terminal, in which every document's sessions were recorded."""
+HANGING = (2, 5)
+"""By how many blanks more than its line what did not fit is indented: of a message, of a way that diagnose asked."""
 PATIENCE = 180.0
 """Seconds that one shown command may take."""
 CUT = "…"
@@ -201,15 +203,25 @@ def masked(line: str) -> str:
 
 
 def unwrapped(lines: Sequence[str]) -> list[str]:
-    """Lines, where what hangs below a branch of a tree, or a mark, stands behind it: how many lines that takes depends
-    on how wide the volatile parts are."""
+    """Lines, where what hangs below a branch of a tree, or a mark, stands behind it, and what was broken because it did
+    not fit is whole: how many lines that takes depends on how wide the volatile parts are."""
     found: list[str] = []
+    before, at = "", 0
     for line in lines:
-        if found and re.search("[├└✓✗]", found[-1]) and re.match("[ │]+[^ │├└✓✗]", line):
+        hangs = found and re.search("[├└✓✗]", found[-1]) and re.match("[ │]+[^ │├└✓✗]", line)
+        word = (line.split() or [""])[0]
+        full = len(before) + len(" ") + len(word) > COLUMNS
+        if hangs or (word and full and indent(line) - at in HANGING):
             found[-1] += f" {line.strip(' │')}"
         else:
             found.append(line)
+            at = indent(line)
+        before = line
     return found
+
+
+def indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
 
 
 def items(lines: Sequence[str]) -> list[Item]:

@@ -138,6 +138,10 @@ TABLE = (
 )
 
 
+LONG = "error: " + "x" * 79
+"""Leaves room for an address, and little more."""
+
+
 @pytest.mark.parametrize(
     ("shown", "real", "expected"),
     [
@@ -152,6 +156,9 @@ TABLE = (
         (("eth0 (5) up  02:42:ac:1e:00:02",), ("eth0 (17) up  02:42:ac:1e:04:09",), True),
         (("eth0 (5) up  02:42:ac:1e:00:02",), ("eth0 (17) down  02:42:ac:1e:04:09",), False),
         (("nothing to do",), (), False),
+        ((f"{LONG} 172.30.0.2", "  is silent"), (f"{LONG} 172.30.0.12 is", "  silent"), True),
+        ((f"{LONG} 172.30.0.2", "  is silent"), (f"{LONG} 172.30.0.12 is", "  loud"), False),
+        ((f"{LONG} 172.30.0.2", "    of a log"), (f"{LONG} 172.30.0.2 of a log",), False),
     ],
 )
 def test_shown_output_agrees_with_real_output_where_only_volatile_parts_differ(
