@@ -138,7 +138,7 @@ TABLE = (
 )
 
 
-LONG = "error: " + "x" * 79
+LONG = "error: " + "x" * 80
 """Leaves room for an address, and little more."""
 
 
