@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, TextIO
@@ -117,15 +118,25 @@ def fitted(text: str, stream: TextIO) -> str:
         return text
     import textwrap
 
-    columns = os.environ.get("COLUMNS", "")
-    width = int(columns) if columns.isdecimal() else os.get_terminal_size(stream.fileno()).columns
-    width = width or UNKNOWN_WIDTH
+    width = width_of(stream)
     wrapper = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
     lines = []
     for line in text.splitlines():
         wrapper.subsequent_indent = " " * (len(line) - len(line.lstrip(" "))) + "  "
         lines += wrapper.wrap(line) if len(line) > width and not line.startswith("   ") else [line]
     return "\n".join(lines)
+
+
+def width_of(stream: TextIO) -> int:
+    """Columns of the terminal that the stream is, but what COLUMNS says comes first."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    for one in (stream, sys.__stderr__):
+        # While something is drawn in place rich has its own stream there, which has no descriptor.
+        with contextlib.suppress(OSError, AttributeError):
+            return os.get_terminal_size(one.fileno()).columns or UNKNOWN_WIDTH  # type: ignore[union-attr]
+    return UNKNOWN_WIDTH
 
 
 def write(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import os
 import pty
 import struct
@@ -81,3 +82,21 @@ def test_columns_of_the_environment_come_first_where_they_are_a_number(
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     assert len(shown(lambda: terminal.note("one two three four five six seven eight nine ten"))) == lines
+
+
+def test_a_stream_without_a_descriptor_is_taken_for_eighty_columns_where_nothing_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As rich puts one in the place of standard error while it draws."""
+
+    class Proxy(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr("sys.__stderr__", None)
+    with contextlib.redirect_stderr(Proxy()) as stderr:
+        terminal.note("word " * 20)
+    first, second = stderr.getvalue().splitlines()
+    assert len(first) <= terminal.UNKNOWN_WIDTH < len(first) + len(" word")
+    assert second == "  word word word word"
