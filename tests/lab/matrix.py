@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.lab.fault import NOT_HERE, Fault
 from tests.lab.laboratory import ROOT
 from tests.lab.results import Result, read_results
-from tests.lab.rows import HELD_OUT, ROWS
+from tests.lab.rows import HELD_OUT, LISTED, ROWS, UNLISTED
 
 PAGE = ROOT / "docs" / "fault-matrix.md"
 HEAD = """# What diagnose names, fault by fault
@@ -23,10 +23,8 @@ since, and what is still wrong is shown. `make lab` runs all of them and writes 
 
 
 def page(results: Mapping[str, Result]) -> str:
-    listed = [fault for fault in ROWS if fault.row[0].isdigit()]
-    unlisted = [fault for fault in ROWS if not fault.row[0].isdigit()]
-    lines = [HEAD, summary(results), "", "## Known causes", "", *table(listed, results)]
-    lines += ["", "## Causes in no list", "", *table(unlisted, results)]
+    lines = [HEAD, summary(results), "", "## Known causes", "", *table(LISTED, results)]
+    lines += ["", "## Causes in no list", "", *table(UNLISTED, results)]
     lines += ["", "## Held out", "", *table(HELD_OUT, results)]
     lines += ["", "## Not made here", "", "| # | Fault | Why not |", "|---|---|---|"]
     lines += [f"| {row} | {fault} | {why} |" for row, (fault, why) in NOT_HERE.items()]
