@@ -39,10 +39,10 @@ check: env ## Lint, types, import law, unit and case tests; needs no engine
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) tests/unit tests/cases $(FLAGS)
 test: check engine base wheels ## Everything in check, then contract and end-to-end and laboratory tests against the real engine
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) $(REAL) $(FLAGS) || tests/once-more $$? $(BIN)/python $(REAL) $(FLAGS)
+	@$(BIN)/python -m pytest --cache-clear -n $(TEST_WORKERS) $(REAL) $(FLAGS) || tests/once-more $$? $(BIN)/python $(REAL) $(FLAGS)
 lab: env engine base ## Every fault of the laboratory, those that 'test' leaves out too; writes docs/fault-matrix.md
 	@rm -f .lab-results
-	@FLEET_LAB_RESULTS=$(CURDIR)/.lab-results $(BIN)/python -m pytest -n $(TEST_WORKERS) -o "python_files=test_*.py held_out.py" tests/lab $(FLAGS) || true
+	@FLEET_LAB_RESULTS=$(CURDIR)/.lab-results $(BIN)/python -m pytest -n $(TEST_WORKERS) -o "python_files=test_*.py others.py" tests/lab $(FLAGS) || true
 	@$(BIN)/python -m tests.lab.matrix .lab-results
 bench: env engine base wheels ## Measure speed, beside the peers that are installed
 	@for bench in bench/*.py; do $(BIN)/python "$$bench" $(FLAGS) || exit; done
