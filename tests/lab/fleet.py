@@ -94,9 +94,15 @@ class Fleet:
         """The host port that leads to the container's server."""
         return str(self.lab.inspect(container)["NetworkSettings"]["Ports"][f"{PORT}/tcp"][0]["HostPort"])
 
-    def veth(self, container: str, interface: str = "eth0") -> str:
-        """The host's end of the container's veth pair."""
-        inner = json.loads(self.lab.inside(container, "ip", "-json", "link", "show", interface))[0]
+    def veth(self, container: str, interface: str | None = None) -> str:
+        """The host's end of the container's veth pair: of the interface of that name, else of the one in the LAN."""
+        links = json.loads(self.lab.inside(container, "ip", "-json", "address"))
+        own = self.address(container) if interface is None else None
+        inner = next(
+            link
+            for link in links
+            if link["ifname"] == interface or any(one.get("local") == own for one in link["addr_info"] if own)
+        )
         links = json.loads(self.lab.host("ip", "-json", "link"))
         return next(str(link["ifname"]) for link in links if link["ifindex"] == inner["link_index"])
 
