@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -30,8 +29,6 @@ MOST_RESTARTS = 3
 """A replica that the engine has restarted this often while it is waited for is given up."""
 SETTLED_AFTER = 1.0
 """Seconds a replica has to run without a restart where neither HTTP nor a health check tells that it works."""
-KILLED = 128 + signal.SIGKILL
-"""The exit code of what was killed and could not help it."""
 
 
 class Source(Logs, Protocol):
@@ -257,15 +254,10 @@ class Readiness:
         return Lack(f"{last.told}; it has ended and was started again {counted(times, 'time')}") if times else last
 
     def ended(self, action: AwaitReplica, what: str, listed: Replica, inspected: Replica | None) -> FleetError:
-        """The error for a replica that does not run any more; names the kernel where that has killed it, or may have:
-        of a kill that comes with the start, before it is watched, no engine learns (github.com/containerd/containerd
-        pull request 12405)."""
+        """The error for a replica that does not run any more; names the kernel where that killed it, or may have."""
         facts = inspected.inspection if inspected is not None else None
-        if facts is not None and facts.out_of_memory:
-            told = "the kernel killed it for want of memory"
-        elif facts is not None and facts.memory and listed.exit_code == KILLED:
-            told = "it was killed, maybe by the kernel for want of memory"
-        else:
+        told = facts.want_of_memory(listed.exit_code) if facts is not None else None
+        if facts is None or told is None:
             return self.failed(action, what)
         limit = f", its limit is {facts.memory / 2**20:g} MiB" if facts.memory else ""
         cure = f"raise services.{action.service.name}.deploy.resources.limits.memory, or let the server need less"

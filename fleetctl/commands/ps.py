@@ -159,7 +159,7 @@ def tell_hidden(everything: Sequence[Replica], *, shown: Sequence[Replica]) -> N
 
 def find_drift(fleet: Fleet, everything: Sequence[Replica], names: Sequence[str]) -> list[str]:
     """Where what runs is not what the file asks for."""
-    from fleetctl.plan.order import has_done_its_work
+    from fleetctl.plan.order import find_orphans, has_done_its_work
     from fleetctl.spec.wording import counted
 
     drift = []
@@ -173,7 +173,7 @@ def find_drift(fleet: Fleet, everything: Sequence[Replica], names: Sequence[str]
             found = f"{running} running, {done} done" if done else f"{running} running"
             wanted = counted(service.replicas, "replica")
             drift.append(f"{service.name}: the file asks for {wanted}, {found}; 'fleetctl up' makes it so")
-    orphans = ", ".join(sorted({replica.service for replica in everything} - {*fleet.services, *fleet.inactive}))
+    orphans = ", ".join(sorted({replica.service for replica in find_orphans(fleet, everything)}))
     if orphans and fleet.services:
         drift.append(f"services that are not in the file: {orphans}; 'fleetctl up --remove-orphans' removes them")
     return drift
@@ -200,10 +200,3 @@ def find_rotation_drift(
         if why is not None:
             drift.append(f"{replica.name}: {why}; 'fleetctl up' makes it so")
     return drift
-
-
-def tell_rotation_drift(
-    everything: Sequence[Replica], told: Told, pools: Mapping[str, Pools | None], names: Sequence[str]
-) -> None:
-    """The same on stderr."""
-    tell_drift(find_rotation_drift(everything, told, pools, names), None)

@@ -102,7 +102,7 @@ def behind(rotation: Rotation, balancer: Service, name: str | None) -> Rotation:
 
 
 def show(fleet: Fleet, picture: Picture, output: str) -> None:
-    from fleetctl.commands.ps import tell_rotation_drift
+    from fleetctl.commands.ps import find_rotation_drift, tell_drift
     from fleetctl.view.documents import show_document
     from fleetctl.view.rotation import rotations_document, show_rotations
 
@@ -110,7 +110,8 @@ def show(fleet: Fleet, picture: Picture, output: str) -> None:
         show_document(rotations_document(fleet.name, picture.shown, picture.replicas))
         return
     show_rotations(picture.shown, picture.replicas)
-    tell_rotation_drift(picture.replicas, picture.told, picture.told.pools(fleet, picture.replicas), ())
+    pools = picture.told.pools(fleet, picture.replicas)
+    tell_drift(find_rotation_drift(picture.replicas, picture.told, pools, ()), None)
 
 
 def refuse_silence(picture: Picture) -> None:

@@ -10,12 +10,10 @@ from shlex import quote
 from fleetctl.diagnosis import shell
 from fleetctl.diagnosis.scene import Evidence, Finding, Proof, Scene, finding
 from fleetctl.state.network import Listener
-from fleetctl.state.observed import STOPPED_BY_SIGNAL, Inspection, Replica
+from fleetctl.state.observed import KILLED, STOPPED_BY_SIGNAL, Inspection, Replica
 
 CANNOT_RUN = (126, 127)
 """Exit codes for a command that cannot be executed or does not exist (docker run(1))."""
-KILLED = 128 + 9
-"""Exit code of a process that SIGKILL ended (signal(7))."""
 AT_ONCE = timedelta(seconds=1)
 """Nobody has a container stopped so soon after its start."""
 AGAIN = ("always", "unless-stopped")
@@ -130,15 +128,11 @@ def stopped(container: Replica, facts: Inspection, scene: Scene, state: Evidence
 
 
 def killed(container: Replica, facts: Inspection) -> tuple[Evidence, ...]:
-    """That the kernel killed it for want of memory, or may have: of a kill that comes with the start, before it is
-    watched, no engine learns (github.com/containerd/containerd pull request 12405)."""
+    """That the kernel killed it for want of memory, or may have."""
     show = f"docker inspect -f '{{{{.State.OOMKilled}}}} {{{{.HostConfig.Memory}}}}' {quote(container.name)}"
     limit = f"its limit is {facts.memory / 2**20:g} MiB" if facts.memory else "it has no limit of its own"
-    if facts.out_of_memory:
-        return (Evidence(f"the kernel killed it for want of memory; {limit}", show),)
-    if facts.memory and container.exit_code == KILLED:
-        return (Evidence(f"it was killed, maybe by the kernel for want of memory; {limit}", show),)
-    return ()
+    told = facts.want_of_memory(container.exit_code)
+    return (Evidence(f"{told}; {limit}", show),) if told is not None else ()
 
 
 def never_started(container: Replica, facts: Inspection, scene: Scene, state: Evidence) -> Finding:

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from typing import Literal
 
 from fleetctl.diagnosis.matching import Hook, Packet, matches, parse_rule
+from fleetctl.spec.addresses import is_address
 from fleetctl.state.filters import FilterRule, Filters
 
 __all__ = ["Ending", "Fate", "Hook", "Packet", "fate"]
@@ -105,18 +106,10 @@ def _rewritten(packet: Packet, before: Ending) -> Packet:
     address, port = (found[1].strip("[]"), found[2]) if found else ("", None)
     return replace(
         packet,
-        destination=address if _is_address(address) else None,
+        destination=address if is_address(address) else None,
         port=int(port) if port else packet.port if found else None,
         destination_is_local=None,
     )
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _joined(before: Ending, ending: Ending) -> Ending:

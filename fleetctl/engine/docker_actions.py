@@ -17,6 +17,7 @@ from fleetctl.engine.starting import start_container
 from fleetctl.errors import FleetError
 from fleetctl.plan import actions
 from fleetctl.plan.actions import Action, Ref
+from fleetctl.state.observed import KILLED
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -36,8 +37,6 @@ class Hands(Protocol):
     progress: Callable[[str, str], None]
 
 
-KILLED = 137
-"""The exit code of a process that SIGKILL ended: 128 plus the signal's number."""
 SIGKILL = "9"
 """How the engine's events write it, whatever the engine's own host is."""
 

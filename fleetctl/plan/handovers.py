@@ -71,7 +71,7 @@ def departure_reason(replica: Replica, works: Mapping[str, ServiceWork], rotatio
     if work is not None:
         return replacement_reason(work, replica)
     removes_orphans = any(one.wishes.remove_orphans for one in works.values())
-    orphan = replica in find_orphans(rotations.fleet, rotations.observed)
+    orphan = replica in find_orphans(rotations.fleet, rotations.observed.replicas)
     return orphaned(replica) if orphan and removes_orphans else None
 
 

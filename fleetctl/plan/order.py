@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from graphlib import TopologicalSorter
 
 from fleetctl.errors import ConfigError
 from fleetctl.spec.model import Fleet, Service
-from fleetctl.state.observed import Observed, Replica
+from fleetctl.state.observed import Replica
 
 
 def find_service(fleet: Fleet, name: str) -> Service:
@@ -39,10 +39,10 @@ def select_services(fleet: Fleet, names: Collection[str] = (), *, dependencies: 
     return [fleet.services[name] for name in sorter.static_order() if name in chosen]
 
 
-def find_orphans(fleet: Fleet, observed: Observed) -> list[Replica]:
+def find_orphans(fleet: Fleet, replicas: Iterable[Replica]) -> list[Replica]:
     """The containers of ours whose service is gone from the file."""
     known = {*fleet.services, *fleet.inactive}
-    return [replica for replica in observed.replicas if replica.service not in known]
+    return [replica for replica in replicas if replica.service not in known]
 
 
 def orphaned(replica: Replica) -> str:

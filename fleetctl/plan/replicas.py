@@ -256,7 +256,7 @@ def plan_orphans(
     """Containers of ours whose service is gone from the file: removed by flag only, told otherwise. They go last: until
     those that take their place are there they may be all that serves."""
     fleet, observed = rotations.fleet, rotations.observed
-    orphans = [replica for replica in find_orphans(fleet, observed) if replica.id not in removed]
+    orphans = [replica for replica in find_orphans(fleet, observed.replicas) if replica.id not in removed]
     if orphans and not wishes.remove_orphans:
         names = ", ".join(replica.name for replica in orphans)
         draft.notices.append(f"{names}: no such service in the file any more; --remove-orphans removes such replicas")

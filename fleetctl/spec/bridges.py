@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
 
+from fleetctl.spec.addresses import is_address
 from fleetctl.spec.model import Network
 from fleetctl.spec.site import Site
 from fleetctl.spec.wording import shown
@@ -28,14 +28,6 @@ def _is_interface(text: str) -> bool:
     return len(raw) <= _LONGEST and text not in _NEVER and not any(byte in _REFUSED for byte in raw)
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 _TRUE_OR_FALSE: tuple[Check, str, str] = (_TRUTH.__contains__, "neither true nor false", "write true or false")
 _CHECKS: Mapping[str, tuple[Check, str, str]] = {
     # moby, libnetwork/drivers/bridge: fromLabels. Options that it does not know it ignores.
@@ -49,7 +41,7 @@ _CHECKS: Mapping[str, tuple[Check, str, str]] = {
         "not a number of bytes",
         "write it as in 1400",
     ),
-    "com.docker.network.bridge.host_binding_ipv4": (_is_address, "not an address", "write it as in 127.0.0.1"),
+    "com.docker.network.bridge.host_binding_ipv4": (is_address, "not an address", "write it as in 127.0.0.1"),
     "com.docker.network.bridge.enable_icc": _TRUE_OR_FALSE,
     "com.docker.network.bridge.enable_ip_masquerade": _TRUE_OR_FALSE,
     "com.docker.network.bridge.inhibit_ipv4": _TRUE_OR_FALSE,

@@ -12,7 +12,9 @@ from fleetctl.state.rotation import Rotation
 ReplicaState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 AT_REST: tuple[ReplicaState, ...] = ("created", "exited", "dead", "removing")
 """The states in which nothing of a container runs."""
-STOPPED_BY_SIGNAL = (143, 137, 0)
+KILLED = 137
+"""The exit code of a process that SIGKILL ended: 128 plus the signal's number."""
+STOPPED_BY_SIGNAL = (143, KILLED, 0)
 """Exit codes of a server that was asked to end: SIGTERM, SIGKILL, or its own clean end."""
 Health = Literal["none", "starting", "healthy", "unhealthy"]
 
@@ -61,6 +63,15 @@ class Inspection:
     health_output: str = ""
     memory: int | None = None
     cpus: float | None = None
+
+    def want_of_memory(self, exit_code: int | None) -> str | None:
+        """That the kernel killed what ended with this code for want of memory, or may have: of a kill that comes with
+        the start, before it is watched, no engine learns (github.com/containerd/containerd pull request 12405)."""
+        if self.out_of_memory:
+            return "the kernel killed it for want of memory"
+        if self.memory and exit_code == KILLED:
+            return "it was killed, maybe by the kernel for want of memory"
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import docker
 import pytest
 
-from tests.conftest import Bystanders
 from tests.e2e.balanced import Balanced, lend_balanced
 from tests.e2e.project import wait_for
 
-
-@pytest.fixture(scope="module")
-def balanced(
-    tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient, bystanders: Bystanders
-) -> Iterator[Balanced]:
-    yield from lend_balanced(tmp_path_factory, client, bystanders)
+balanced = pytest.fixture(scope="module", name="balanced")(lend_balanced)
 
 
 def write_next(balanced: Balanced) -> None:

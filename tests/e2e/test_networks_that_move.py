@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import docker
 import pytest
 import yaml
 
-from tests.conftest import Bystanders, MakeProxy
+from tests.conftest import MakeProxy
 from tests.e2e.balanced import Balanced, lend_balanced
 from tests.e2e.project import Json, Project, idle, server, wait_for
 from tests.e2e.test_rollout import changed, running_over_time, watched
@@ -102,11 +102,7 @@ def test_services_that_are_updated_at_once_share_the_addresses_to_spare(
     fleet.assert_converged()
 
 
-@pytest.fixture(scope="module")
-def balanced(
-    tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient, bystanders: Bystanders
-) -> Iterator[Balanced]:
-    yield from lend_balanced(tmp_path_factory, client, bystanders)
+balanced = pytest.fixture(scope="module", name="balanced")(lend_balanced)
 
 
 def test_a_balancer_and_those_it_balances_come_back_in_a_changed_network(balanced: Balanced) -> None:
